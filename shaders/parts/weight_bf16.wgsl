@@ -1,0 +1,23 @@
+/// BF16 weights: the upper halves of f32.
+/// 2 bytes per weight, as in the file; w_scales is not used.
+@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>;
+@group(0) @binding(1) var<storage, read> w_scales: array<u32>;
+
+/// The four weights in two words.
+fn weight_quad(w: vec2u) -> vec4f {
+    let high = w & vec2u(0xffff0000u);
+    let low = w << vec2u(16u);
+    return bitcast<vec4f>(vec4u(low.x, high.x, low.y, high.y));
+}
+
+fn weight_block(b: u32) -> Block32 {
+    let q = b * 4u;
+    let w0 = w_quants[q];
+    let w1 = w_quants[q + 1u];
+    let w2 = w_quants[q + 2u];
+    let w3 = w_quants[q + 3u];
+    return Block32(weight_quad(w0.xy), weight_quad(w0.zw), weight_quad(w1.xy), weight_quad(w1.zw),
+                   weight_quad(w2.xy), weight_quad(w2.zw), weight_quad(w3.xy), weight_quad(w3.zw));
+}
+
+fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 { return block_dot(weight_block(b), x); }

@@ -1,0 +1,13 @@
+/// Q4_0: w = d * (q - 8), an f16 d for 32 weights.
+/// 16 + 2 bytes per block, as in the file; w_scales: d of two blocks to a word.
+@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>;
+@group(0) @binding(1) var<storage, read> w_scales: array<u32>;
+
+fn weight_block(b: u32) -> Block32 {
+    let d = half_at(w_scales[b / 2u], b);
+    return block_scale(from_unsigned(nibbles(w_quants[b])), d, -8.0 * d);
+}
+
+fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
+    return half_at(w_scales[b / 2u], b) * (block_dot(from_unsigned(nibbles(w_quants[b])), x) - 8.0 * x_sum);
+}

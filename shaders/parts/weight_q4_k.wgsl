@@ -1,0 +1,21 @@
+/// Q4_K: w = d * s * q - dmin * m; f16 d and dmin for 256 weights, 6-bit s and m for 32.
+/// 128 + 20 bytes per 256 (144 in the file, scales are unpacked). w_scales: a word with d below dmin, then bytes s m
+/// s m ...
+@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>;
+@group(0) @binding(1) var<storage, read> w_scales: array<u32>;
+
+/// Scale and minimum of a block.
+fn weight_scale(b: u32) -> vec2f {
+    let at = b / 8u * 5u;
+    return unpack2x16float(w_scales[at]) * vec2f(unpack4xU8(w_scales[at + 1u + b % 8u / 2u] >> (16u * (b & 1u))).xy);
+}
+
+fn weight_block(b: u32) -> Block32 {
+    let s = weight_scale(b);
+    return block_scale(from_unsigned(nibbles(w_quants[b])), s.x, -s.y);
+}
+
+fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
+    let s = weight_scale(b);
+    return s.x * block_dot(from_unsigned(nibbles(w_quants[b])), x) - s.y * x_sum;
+}

@@ -1,0 +1,305 @@
+//! The device: what the adapter offers, as a tier and a family, and how often we asked it for something.
+
+use super::kernel::Pipelines;
+use crate::{Error, Result};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+/// What a device can do; each tier includes those before it. Everything works on [`Tier::Base`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Core WebGPU at its default limits.
+    Base,
+    /// Subgroup operations as well.
+    Subgroups,
+    /// 16-bit floating-point arithmetic as well.
+    F16,
+}
+
+impl Tier {
+    /// The name in options and in `info.tier`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Base => "base",
+            Tier::Subgroups => "subgroups",
+            Tier::F16 => "f16",
+        }
+    }
+
+    /// The tier with this name.
+    pub fn from_name(name: &str) -> Option<Tier> {
+        [Tier::Base, Tier::Subgroups, Tier::F16].into_iter().find(|t| t.name() == name)
+    }
+}
+
+/// Which row of the tables of kernel variants an adapter gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // vendors' names
+pub enum Family {
+    /// An adapter that computes on the CPU: barriers cost more than arithmetic, so kernels have none.
+    Software,
+    /// Any GPU without a row of its own.
+    Generic,
+    Apple,
+    Nvidia,
+    Amd,
+    Intel,
+    Qualcomm,
+    Arm,
+}
+
+impl Family {
+    const NAMES: [(Family, &'static str); 8] = [
+        (Family::Software, "software"),
+        (Family::Generic, "generic"),
+        (Family::Apple, "apple"),
+        (Family::Nvidia, "nvidia"),
+        (Family::Amd, "amd"),
+        (Family::Intel, "intel"),
+        (Family::Qualcomm, "qualcomm"),
+        (Family::Arm, "arm"),
+    ];
+
+    /// The name in options.
+    pub fn name(self) -> &'static str {
+        Family::NAMES.into_iter().find(|(f, _)| *f == self).map_or("generic", |(_, n)| n)
+    }
+
+    /// The family with this name; `None` also for `"auto"`.
+    pub fn from_name(name: &str) -> Option<Family> {
+        Family::NAMES.into_iter().find(|(_, n)| *n == name).map(|(f, _)| f)
+    }
+
+    /// The family that an adapter's own description points to.
+    fn detect(description: &str, software: bool) -> Family {
+        let d = description.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|w| d.contains(w));
+        if software || has(&["swiftshader", "llvmpipe", "lavapipe", "basic render"]) {
+            Family::Software
+        } else if has(&["apple", "metal-3"]) {
+            Family::Apple
+        } else if has(&["nvidia", "geforce"]) {
+            Family::Nvidia
+        } else if has(&["amd", "radeon"]) {
+            Family::Amd
+        } else if has(&["intel"]) {
+            Family::Intel
+        } else if has(&["qualcomm", "adreno"]) {
+            Family::Qualcomm
+        } else if has(&["arm", "mali"]) {
+            Family::Arm
+        } else {
+            Family::Generic
+        }
+    }
+}
+
+/// What the caller wants of the device.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// The highest tier allowed.
+    pub tier: Option<Tier>,
+    /// Kernel variants to use, whatever the adapter is.
+    pub family: Option<Family>,
+    /// Prefer the adapter that draws less power.
+    pub low_power: bool,
+    /// What the browser says of its adapter and wgpu does not pass on: vendor, architecture, description.
+    pub description: String,
+    /// The browser's device will have subgroups although wgpu does not list them.
+    pub subgroups: bool,
+    /// Invocations in the smallest subgroup, as the browser says; 0: ask wgpu.
+    pub subgroup_size: u32,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// The adapter's name for people.
+    pub name: String,
+    /// The tier in use.
+    pub tier: Tier,
+    /// The family in use.
+    pub family: Family,
+    /// Largest storage binding, bytes.
+    pub max_binding: u64,
+    /// Largest buffer, bytes.
+    pub max_buffer: u64,
+    /// Workgroup memory, bytes.
+    pub workgroup_memory: u32,
+    /// Invocations in the smallest subgroup the device makes.
+    pub subgroup: u32,
+}
+
+/// How often the device was asked for something since it was opened.
+#[derive(Default, Debug)]
+#[allow(missing_docs)] // the names say it all
+pub struct Counters {
+    pub buffers: Cell<u64>,
+    pub bind_groups: Cell<u64>,
+    pub pipelines: Cell<u64>,
+    pub modules: Cell<u64>,
+    pub submits: Cell<u64>,
+    pub passes: Cell<u64>,
+    pub dispatches: Cell<u64>,
+    pub writes: Cell<u64>,
+    pub reads: Cell<u64>,
+    pub bytes_read: Cell<u64>,
+    /// Bytes of live GPU buffers.
+    pub live_bytes: Cell<u64>,
+    /// The most that `live_bytes` ever was.
+    pub peak_bytes: Cell<u64>,
+}
+
+/// Adds to one of the [`Counters`].
+pub(super) fn count(c: &Cell<u64>, n: u64) {
+    c.set(c.get() + n);
+}
+
+/// An open device. Shared by reference counting; one per page.
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) pipelines: RefCell<Pipelines>,
+    adapter: Adapter,
+    counters: Counters,
+    tested: Cell<bool>,
+    /// The first error that no scope caught, or why the device was lost.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Opens the adapter that the platform prefers (natively, the environment may choose: `VK_ICD_FILENAMES`).
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if there is no adapter or it refuses a device.
+    pub async fn open(options: &GpuOptions) -> Result<Rc<Gpu>> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = instance
+            .request_adapter(&wgpu::RequestAdapterOptions {
+                power_preference: if options.low_power {
+                    wgpu::PowerPreference::LowPower
+                } else {
+                    wgpu::PowerPreference::HighPerformance
+                },
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::gpu(format!("no GPU adapter is available; turn on WebGPU or update the driver ({e})")))?;
+        let info = adapter.get_info();
+        let has = adapter.features();
+        let subgroups = options.subgroups || has.contains(wgpu::Features::SUBGROUP);
+        let offered = match (subgroups, has.contains(wgpu::Features::SHADER_F16)) {
+            (true, true) => Tier::F16,
+            (true, false) => Tier::Subgroups,
+            (false, _) => Tier::Base,
+        };
+        let tier = options.tier.map_or(offered, |t| t.min(offered));
+        let mut features = wgpu::Features::empty();
+        if tier >= Tier::Subgroups {
+            features |= has & wgpu::Features::SUBGROUP;
+        }
+        if tier >= Tier::F16 {
+            features |= wgpu::Features::SHADER_F16;
+        }
+        let limits = limits(&adapter.limits(), options.tier == Some(Tier::Base));
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("inkstone"),
+                required_features: features,
+                required_limits: limits.clone(),
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::gpu(format!("the GPU adapter refused a device; reload the page and try again ({e})")))?;
+        let trouble = Arc::new(Mutex::new(None));
+        let note = |slot: &Arc<Mutex<Option<String>>>, text: String| {
+            if let Ok(mut first) = slot.lock() {
+                first.get_or_insert(text);
+            }
+        };
+        let slot = trouble.clone();
+        device.on_uncaptured_error(Arc::new(move |e| note(&slot, e.to_string())));
+        let slot = trouble.clone();
+        device.set_device_lost_callback(move |reason, text| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&slot, format!("the device was lost ({text}); close other tabs that use the GPU and load again"));
+            }
+        });
+        let description = format!("{} {} {}", info.name, info.driver, options.description);
+        let family = options
+            .family
+            .unwrap_or_else(|| Family::detect(&description, info.device_type == wgpu::DeviceType::Cpu));
+        let name = [info.name.as_str(), options.description.as_str(), "unnamed adapter"]
+            .into_iter()
+            .find(|n| !n.trim().is_empty())
+            .unwrap_or_default()
+            .trim()
+            .to_string();
+        let adapter = Adapter {
+            name,
+            tier,
+            family,
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            subgroup: if options.subgroup_size > 0 { options.subgroup_size } else { info.subgroup_min_size },
+        };
+        Ok(Rc::new(Gpu {
+            device,
+            queue,
+            pipelines: RefCell::default(),
+            adapter,
+            counters: Counters::default(),
+            tested: Cell::new(false),
+            trouble,
+        }))
+    }
+
+    /// What the adapter is and what of it is in use.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// How often the device was asked for something.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether [`Gpu::set_tested`] was called.
+    pub fn is_tested(&self) -> bool {
+        self.tested.get()
+    }
+
+    /// Notes that the kernels agree with the CPU on this device.
+    pub fn set_tested(&self) {
+        self.tested.set(true);
+    }
+
+    /// Fails if anything went wrong on the device since it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with the first message.
+    pub fn check(&self) -> Result<()> {
+        match self.trouble.lock() {
+            Ok(t) => t.as_ref().map_or(Ok(()), |what| Err(Error::gpu(format!("the GPU reported: {what}")))),
+            Err(_) => Err(Error::gpu("the GPU's error state is unreadable; load the model again")),
+        }
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
+/// The limits to ask for: the defaults of WebGPU, raised to the adapter's own where that only makes things faster.
+fn limits(adapter: &wgpu::Limits, base_only: bool) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::default();
+    if !base_only {
+        limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
+        limits.max_buffer_size = adapter.max_buffer_size;
+    }
+    limits
+}

@@ -1,0 +1,297 @@
+//! Graph: one forward pass, recorded as dispatches. Nothing runs until it is made a [`Plan`](super::Plan).
+
+use super::buffer::Region;
+use super::device::Gpu;
+use super::kernel::{Access, Kernel, Params, Part, Variant};
+use super::weight::Slice;
+use crate::shape::Shape;
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// Rows of activations start at a multiple of this many elements, so that kernels load four at a time.
+pub const ROW_ALIGN: usize = 4;
+
+/// What a binding of a dispatch is bound to.
+pub(super) enum Operand {
+    Tensor(usize),
+    Region(Region),
+    /// A binding that this variant does not touch.
+    Nothing,
+}
+
+pub(super) struct Node {
+    pub variant: Variant,
+    pub operands: Vec<Operand>,
+    pub params: Vec<u8>,
+    pub grid: [u32; 3],
+    pub at: &'static Location<'static>,
+}
+
+/// Where an activation lives.
+pub(super) enum Home {
+    /// In memory that the plan shares among tensors which are never alive together.
+    Shared,
+    /// In memory of its own that outlives the run.
+    Kept,
+    /// In a region given from outside.
+    Given(Region),
+}
+
+pub(super) struct Activation {
+    pub bytes: u64,
+    pub home: Home,
+}
+
+#[derive(Default)]
+pub(super) struct Recording {
+    pub tensors: Vec<Activation>,
+    pub nodes: Vec<Node>,
+}
+
+/// A forward pass being recorded.
+pub struct Graph {
+    gpu: Rc<Gpu>,
+    pub(super) recording: RefCell<Recording>,
+}
+
+/// A handle to an activation: `f32`, rows padded to a multiple of four elements.
+#[derive(Clone, Copy)]
+pub struct Tensor<'g> {
+    graph: &'g Graph,
+    pub(super) id: usize,
+    shape: Shape,
+}
+
+impl<'g> Tensor<'g> {
+    /// The graph it belongs to.
+    pub fn graph(self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Its shape, outermost first.
+    pub fn shape(self) -> Shape {
+        self.shape
+    }
+
+    /// `[rows, last dimension]`.
+    pub fn rows(self) -> [usize; 2] {
+        self.shape.rows()
+    }
+
+    /// Elements from one row to the next.
+    pub fn stride(self) -> usize {
+        self.shape.last().next_multiple_of(ROW_ALIGN)
+    }
+
+    /// The same elements under another shape; rows must not change their padding.
+    #[track_caller]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let padded = |s: Shape| !s.last().is_multiple_of(ROW_ALIGN);
+        assert_eq!(self.shape.len(), shape.len(), "reshape of {:?} to {shape:?}", self.shape);
+        assert!(
+            self.shape.last() == shape.last() || !(padded(self.shape) || padded(shape)),
+            "reshape of {:?} to {shape:?} would move padding",
+            self.shape
+        );
+        Tensor { shape, ..self }
+    }
+
+    /// Keeps this tensor's memory after the run, for reading or for another graph.
+    pub fn keep(self) -> Self {
+        self.graph.recording.borrow_mut().tensors[self.id].home = Home::Kept;
+        self
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(gpu: &Rc<Gpu>) -> Self {
+        Graph { gpu: gpu.clone(), recording: RefCell::default() }
+    }
+
+    /// The device it is for.
+    pub fn gpu(&self) -> &Rc<Gpu> {
+        &self.gpu
+    }
+
+    /// A new activation, undefined until an op writes it.
+    pub fn tensor(&self, shape: impl Into<Shape>) -> Tensor<'_> {
+        self.add(shape.into(), Home::Shared)
+    }
+
+    /// An activation in memory given from outside: an input, or what another plan kept.
+    #[track_caller]
+    pub fn given(&self, region: &Region, shape: impl Into<Shape>) -> Tensor<'_> {
+        let t = self.add(shape.into(), Home::Given(region.clone()));
+        let bytes = self.recording.borrow().tensors[t.id].bytes;
+        assert!(bytes <= region.size, "a tensor of {bytes} bytes in a region of {}", region.size);
+        t
+    }
+
+    fn add(&self, shape: Shape, home: Home) -> Tensor<'_> {
+        let [rows, last] = shape.rows();
+        let bytes = (rows * last.next_multiple_of(ROW_ALIGN) * 4) as u64;
+        let mut recording = self.recording.borrow_mut();
+        recording.tensors.push(Activation { bytes, home });
+        Tensor { graph: self, id: recording.tensors.len() - 1, shape }
+    }
+
+    /// Starts recording a dispatch of a kernel; its bindings follow in their order.
+    #[track_caller]
+    pub fn op(&self, kernel: &'static Kernel) -> OpBuilder<'_> {
+        let node = Node {
+            variant: Variant::new(kernel),
+            operands: Vec::with_capacity(kernel.bindings.len()),
+            params: Vec::new(),
+            grid: [1; 3],
+            at: Location::caller(),
+        };
+        OpBuilder { graph: self, node }
+    }
+
+    /// How many dispatches are recorded.
+    pub fn dispatches(&self) -> usize {
+        self.recording.borrow().nodes.len()
+    }
+
+    /// The variants in use, for checks.
+    pub fn variants(&self) -> Vec<Variant> {
+        self.recording.borrow().nodes.iter().map(|n| n.variant.clone()).collect()
+    }
+}
+
+/// A dispatch being described.
+#[must_use = "nothing is recorded before `dispatch`"]
+pub struct OpBuilder<'g> {
+    graph: &'g Graph,
+    node: Node,
+}
+
+impl<'g> OpBuilder<'g> {
+    /// Fills a slot.
+    pub fn part(mut self, part: &'static Part) -> Self {
+        if !self.node.variant.parts.iter().any(|p| p.name == part.name) {
+            self.node.variant.parts.push(part);
+        }
+        self
+    }
+
+    /// Fills slots.
+    pub fn parts(self, parts: impl IntoIterator<Item = &'static Part>) -> Self {
+        parts.into_iter().fold(self, |op, part| op.part(part))
+    }
+
+    /// Sets an `override`.
+    pub fn set(mut self, name: &'static str, value: impl Override) -> Self {
+        self.node.variant.overrides.push((name, value.number()));
+        self
+    }
+
+    /// Sets a `const` of the prologue.
+    pub fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.node.variant.consts.push((name, value as u32));
+        self
+    }
+
+    /// Binds a tensor next.
+    #[track_caller]
+    pub fn bind(mut self, t: Tensor<'g>) -> Self {
+        assert!(std::ptr::eq(t.graph, self.graph), "a tensor of another graph");
+        self.node.operands.push(Operand::Tensor(t.id));
+        self
+    }
+
+    /// Binds a region next.
+    pub fn region(mut self, region: &Region) -> Self {
+        self.node.operands.push(Operand::Region(region.clone()));
+        self
+    }
+
+    /// Binds the two planes of a weight's slice next.
+    pub fn weight(self, slice: &Slice) -> Self {
+        let (quants, scales) = (slice.quants().clone(), slice.scales().clone());
+        self.region(&quants).region(&scales)
+    }
+
+    /// Leaves the next binding unused: this variant does not touch it.
+    pub fn nothing(mut self) -> Self {
+        self.node.operands.push(Operand::Nothing);
+        self
+    }
+
+    /// Binds a tensor next, or nothing.
+    pub fn bind_or_nothing(self, t: Option<Tensor<'g>>) -> Self {
+        match t {
+            Some(t) => self.bind(t),
+            None => self.nothing(),
+        }
+    }
+
+    /// Binds a plain `f32` weight (a norm, a bias) next, or nothing.
+    #[track_caller]
+    pub fn vector(self, w: Option<&super::Weight>) -> Self {
+        match w {
+            None => self.nothing(),
+            Some(w) => {
+                let [slice] = w.slices() else { panic!("a vector is stored in one slice") };
+                assert_eq!(slice.dtype, crate::dtype::DType::F32, "a vector is stored as f32");
+                self.region(&slice.quants().clone())
+            }
+        }
+    }
+
+    /// Sets the parameters.
+    pub fn params<P: Params>(mut self, params: P) -> Self {
+        self.node.params = bytemuck::bytes_of(&params).to_vec();
+        self
+    }
+
+    /// Records the dispatch over a grid of workgroups.
+    #[track_caller]
+    pub fn dispatch(self, grid: [usize; 3]) {
+        let kernel = self.node.variant.kernel;
+        assert_eq!(self.node.operands.len(), kernel.bindings.len(), "{} has other bindings", kernel.name);
+        assert_eq!(self.node.params.is_empty(), kernel.fields.is_empty(), "{} and its parameters", kernel.name);
+        assert!(grid.iter().all(|&n| (1..=65535).contains(&n)), "{}: a grid of {grid:?} workgroups", kernel.name);
+        let node = Node { grid: grid.map(|n| n as u32), ..self.node };
+        self.graph.recording.borrow_mut().nodes.push(node);
+    }
+
+    /// Records the dispatch over at least `n` workgroups, folded into two dimensions past 65,535: the kernel numbers
+    /// them `wid.x + wid.y * num_workgroups.x` and checks the end.
+    #[track_caller]
+    pub fn dispatch_linear(self, n: usize) {
+        let x = n.clamp(1, 65535);
+        self.dispatch([x, n.max(1).div_ceil(x), 1]);
+    }
+}
+
+impl Node {
+    /// The tensors read or written, with how.
+    pub fn tensors(&self) -> impl Iterator<Item = (usize, Access)> {
+        self.operands.iter().zip(self.variant.kernel.bindings).filter_map(|(o, a)| match o {
+            Operand::Tensor(id) => Some((*id, *a)),
+            _ => None,
+        })
+    }
+}
+
+/// A value for an `override`.
+pub trait Override {
+    /// As WebGPU takes it.
+    fn number(self) -> f64;
+}
+
+impl Override for u32 {
+    fn number(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Override for bool {
+    fn number(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+}

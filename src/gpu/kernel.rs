@@ -1,0 +1,232 @@
+//! Kernels: WGSL text with slots, the parts that fill them, and the pipelines made of both.
+
+use super::device::{Gpu, Tier, count};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// How a binding of group 0 is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    Write,
+}
+
+/// A member of a kernel's `Params`: name and byte offset, compared with the WGSL by a test.
+pub type Field = (&'static str, usize);
+
+/// Parameters of a kernel: the bytes of its uniform buffer. Implemented by [`params!`].
+pub trait Params: bytemuck::Pod {
+    /// The members in order.
+    const FIELDS: &'static [Field];
+}
+
+/// Declares a kernel's `Params`, member by member as in its WGSL.
+#[macro_export]
+macro_rules! __params {
+    ($(#[$doc:meta])* struct $name:ident { $($field:ident : $ty:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+        struct $name { $($field: $ty),* }
+        impl $crate::gpu::Params for $name {
+            const FIELDS: &'static [$crate::gpu::Field] =
+                &[$((stringify!($field), std::mem::offset_of!($name, $field))),*];
+        }
+    };
+}
+pub use __params as params;
+
+/// A WGSL file that fills a slot of kernels.
+#[derive(Debug)]
+pub struct Part {
+    /// The file's stem in `shaders/parts`.
+    pub name: &'static str,
+    /// Its text.
+    pub source: &'static str,
+    /// Whether it uses subgroup operations.
+    pub subgroups: bool,
+}
+
+/// A WGSL entry point `main` with its bindings and parameters.
+#[derive(Debug)]
+pub struct Kernel {
+    /// The file's stem in `shaders`.
+    pub name: &'static str,
+    /// Its text.
+    pub source: &'static str,
+    /// The bindings of group 0, in order.
+    pub bindings: &'static [Access],
+    /// The members of `Params` (group 1, binding 0); empty if it has none.
+    pub fields: &'static [Field],
+}
+
+/// A kernel with its slots filled and its overrides set: what a pipeline is made of.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// The parts, in the order in which they are appended.
+    pub parts: Vec<&'static Part>,
+    /// Values of `override`s.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// Values of `const`s that size private arrays, which overrides cannot.
+    pub consts: Vec<(&'static str, u32)>,
+}
+
+impl Variant {
+    /// A kernel whose slots are still empty.
+    pub fn new(kernel: &'static Kernel) -> Self {
+        Variant { kernel, parts: Vec::new(), overrides: Vec::new(), consts: Vec::new() }
+    }
+
+    /// The WGSL text: a prologue of at most two lines, the kernel, the parts. `web`: for a browser, where subgroup
+    /// operations must be enabled by name (naga, natively, knows no such name).
+    pub fn source(&self, web: bool) -> String {
+        let mut text = String::new();
+        if web && self.parts.iter().any(|p| p.subgroups) {
+            text.push_str("enable subgroups;\n");
+        }
+        for (name, value) in &self.consts {
+            text.push_str(&format!("const {name} = {value}u; "));
+        }
+        if !self.consts.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(self.kernel.source);
+        for part in &self.parts {
+            text.push_str(part.source);
+        }
+        text
+    }
+
+    /// A name for people and messages, unique among variants: `linear_vec+weight_q4_1+reduce_serial WG=16`.
+    pub fn label(&self) -> String {
+        let mut label = self.kernel.name.to_string();
+        for part in &self.parts {
+            label.push('+');
+            label.push_str(part.name);
+        }
+        for (name, value) in &self.consts {
+            label.push_str(&format!(" {name}={value}"));
+        }
+        for (name, value) in &self.overrides {
+            label.push_str(&format!(" {name}={value}"));
+        }
+        label
+    }
+
+    /// The tier a device must have for this variant.
+    pub fn tier(&self) -> Tier {
+        if self.parts.iter().any(|p| p.subgroups) { Tier::Subgroups } else { Tier::Base }
+    }
+
+    /// The file and line that a line of [`Variant::source`] came from, for messages.
+    pub fn locate(&self, web: bool, line: usize) -> String {
+        let mut at = usize::from(web && self.parts.iter().any(|p| p.subgroups)) + usize::from(!self.consts.is_empty());
+        let files = std::iter::once((format!("{}.wgsl", self.kernel.name), self.kernel.source))
+            .chain(self.parts.iter().map(|p| (format!("parts/{}.wgsl", p.name), p.source)));
+        for (file, text) in files {
+            let lines = text.lines().count();
+            if line <= at + lines {
+                return format!("{file}:{}", line.saturating_sub(at));
+            }
+            at += lines;
+        }
+        format!("line {line}")
+    }
+}
+
+/// A compiled variant.
+pub(super) struct Pipeline {
+    pub raw: wgpu::ComputePipeline,
+    pub tensors: Rc<wgpu::BindGroupLayout>,
+    pub params: Option<Rc<wgpu::BindGroupLayout>>,
+}
+
+/// Everything compiled so far on a device.
+#[derive(Default)]
+pub(super) struct Pipelines {
+    by_label: BTreeMap<String, Rc<Pipeline>>,
+    layouts: BTreeMap<&'static str, Rc<wgpu::BindGroupLayout>>,
+    params: Option<Rc<wgpu::BindGroupLayout>>,
+}
+
+fn layout_entry(binding: usize, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding: binding as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    }
+}
+
+impl Gpu {
+    /// The pipeline of a variant, made on first use. Call inside an error scope: see `Plan`.
+    pub(super) fn pipeline(&self, variant: &Variant) -> Rc<Pipeline> {
+        let label = variant.label();
+        if let Some(p) = self.pipelines.borrow().by_label.get(&label) {
+            return p.clone();
+        }
+        assert!(variant.tier() <= self.adapter().tier, "{label} needs a higher tier than the device has");
+        let kernel = variant.kernel;
+        let tensors = self.tensor_layout(kernel);
+        let params = (!kernel.fields.is_empty()).then(|| self.params_layout());
+        let groups: Vec<_> = std::iter::once(Some(&*tensors)).chain(params.as_deref().map(Some)).collect();
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &groups,
+            immediate_size: 0,
+        });
+        count(&self.counters().modules, 1);
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(variant.source(cfg!(target_arch = "wasm32")).into()),
+        });
+        count(&self.counters().pipelines, 1);
+        let raw = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &variant.overrides,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        let pipeline = Rc::new(Pipeline { raw, tensors, params });
+        self.pipelines.borrow_mut().by_label.insert(label, pipeline.clone());
+        pipeline
+    }
+
+    fn tensor_layout(&self, kernel: &'static Kernel) -> Rc<wgpu::BindGroupLayout> {
+        let mut cache = self.pipelines.borrow_mut();
+        let make = || {
+            let entries: Vec<_> = kernel
+                .bindings
+                .iter()
+                .enumerate()
+                .map(|(i, a)| {
+                    layout_entry(i, wgpu::BufferBindingType::Storage { read_only: *a == Access::Read })
+                })
+                .collect();
+            Rc::new(self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(kernel.name),
+                entries: &entries,
+            }))
+        };
+        cache.layouts.entry(kernel.name).or_insert_with(make).clone()
+    }
+
+    fn params_layout(&self) -> Rc<wgpu::BindGroupLayout> {
+        let make = || {
+            Rc::new(self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some("params"),
+                entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform)],
+            }))
+        };
+        self.pipelines.borrow_mut().params.get_or_insert_with(make).clone()
+    }
+}

@@ -1,0 +1,17 @@
+//! The only module that knows `wgpu`: device and tiers, kernels, graph, plan, weights, running and reading back.
+
+mod buffer;
+mod device;
+mod graph;
+mod kernel;
+mod plan;
+mod run;
+mod weight;
+
+pub use buffer::{Buffer, Region};
+pub use device::{Adapter, Counters, Family, Gpu, GpuOptions, Tier};
+pub use graph::{Graph, OpBuilder, Override, Tensor};
+pub use kernel::{Access, Field, Kernel, Params, Part, Variant, params};
+pub use plan::{Kept, Plan};
+pub use run::{Batch, Readback};
+pub use weight::{Slice, Weight, WeightStore};

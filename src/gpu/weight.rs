@@ -1,0 +1,141 @@
+//! Weights: immutable, maybe quantized, stored row by row in a few large buffers.
+
+use super::buffer::{Buffer, Region};
+use super::device::Gpu;
+use crate::dtype::DType;
+use crate::shape::Shape;
+use crate::{Error, Result};
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+/// Bindings must start at a multiple of this many bytes (WebGPU's default limit, valid everywhere).
+const ALIGN: u64 = 256;
+/// No weight buffer is larger, so that small allocators cope; a single larger weight gets a buffer of its own size.
+const BUFFER: u64 = 128 << 20;
+
+/// Some rows of a weight that share an encoding and fit one binding.
+#[derive(Clone)]
+pub struct Slice {
+    /// How the rows are encoded.
+    pub dtype: DType,
+    /// The first row's place in the weight.
+    pub row: usize,
+    /// How many rows.
+    pub rows: usize,
+    quants: Rc<OnceCell<Region>>,
+    scales: Rc<OnceCell<Region>>,
+}
+
+impl Slice {
+    /// Where the quantized values (or floats) are.
+    pub fn quants(&self) -> &Region {
+        self.quants.get().expect("weights are committed before they are used")
+    }
+
+    /// Where the scales are; the same region as the values for floats, which have none.
+    pub fn scales(&self) -> &Region {
+        self.scales.get().expect("weights are committed before they are used")
+    }
+}
+
+/// A tensor of weights on the GPU. Cheap to clone.
+#[derive(Clone)]
+pub struct Weight(Rc<(Shape, Vec<Slice>)>);
+
+impl Weight {
+    /// A weight made of slices that cover its rows in order.
+    pub fn new(shape: Shape, slices: Vec<Slice>) -> Self {
+        debug_assert_eq!(shape.rows()[0], slices.iter().map(|s| s.rows).sum::<usize>());
+        Weight(Rc::new((shape, slices)))
+    }
+
+    /// Its shape, outermost first.
+    pub fn shape(&self) -> Shape {
+        self.0.0
+    }
+
+    /// Its slices, in order of rows.
+    pub fn slices(&self) -> &[Slice] {
+        &self.0.1
+    }
+}
+
+/// Where weights live: places are reserved while a model binds its weights, and get memory all at once.
+pub struct WeightStore {
+    gpu: Rc<Gpu>,
+    reserved: RefCell<Vec<(u64, Rc<OnceCell<Region>>)>>,
+    buffers: RefCell<Vec<Rc<Buffer>>>,
+}
+
+impl WeightStore {
+    /// An empty store.
+    pub fn new(gpu: &Rc<Gpu>) -> Self {
+        WeightStore { gpu: gpu.clone(), reserved: RefCell::default(), buffers: RefCell::default() }
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Rc<Gpu> {
+        &self.gpu
+    }
+
+    /// Reserves a slice of `rows` rows from `row` on: `quants` and `scales` are the bytes of its planes.
+    pub fn reserve(&self, dtype: DType, row: usize, rows: usize, quants: u64, scales: u64) -> Slice {
+        let place = |bytes: u64| {
+            let cell = Rc::new(OnceCell::new());
+            self.reserved.borrow_mut().push((bytes.next_multiple_of(16), cell.clone()));
+            cell
+        };
+        let quants = place(quants);
+        let scales = if scales == 0 { quants.clone() } else { place(scales) };
+        Slice { dtype, row, rows, quants, scales }
+    }
+
+    /// Bytes on the GPU, reserved places included.
+    pub fn bytes(&self) -> u64 {
+        let reserved: u64 = self.reserved.borrow().iter().map(|(bytes, _)| bytes.next_multiple_of(ALIGN)).sum();
+        reserved + self.buffers.borrow().iter().map(|b| b.size()).sum::<u64>()
+    }
+
+    /// Gives every reserved place its memory.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if the device has not that much.
+    pub async fn commit(&self) -> Result<()> {
+        let reserved = self.reserved.take();
+        let cap = BUFFER.min(self.gpu.adapter().max_buffer);
+        let mut sizes: Vec<u64> = Vec::new();
+        let mut places = Vec::with_capacity(reserved.len());
+        for (bytes, _) in &reserved {
+            let fits = sizes.last().is_some_and(|used| used + bytes <= cap);
+            if !fits {
+                sizes.push(0);
+            }
+            let used = sizes.last_mut().expect("there is a buffer now");
+            places.push((sizes_index(places.last(), fits), *used));
+            *used = (*used + bytes).next_multiple_of(ALIGN);
+        }
+        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffers: Vec<_> = sizes.iter().map(|&bytes| Buffer::storage(&self.gpu, "weights", bytes)).collect();
+        if scope.pop().await.is_some() {
+            return Err(Error::TooLarge {
+                need: format!("{} MiB of GPU memory", sizes.iter().sum::<u64>() >> 20),
+                have: "less".into(),
+                advice: "choose a smaller or more strongly quantized model, or close other tabs".into(),
+            });
+        }
+        for ((bytes, cell), (buffer, offset)) in reserved.iter().zip(places) {
+            let region = Region { buffer: buffers[buffer].clone(), offset, size: *bytes };
+            assert!(cell.set(region).is_ok(), "a place gets memory once");
+        }
+        self.buffers.borrow_mut().extend(buffers);
+        Ok(())
+    }
+}
+
+/// The buffer of the next place, given that of the last one and whether it fits there.
+fn sizes_index(last: Option<&(usize, u64)>, fits: bool) -> usize {
+    match last {
+        None => 0,
+        Some((index, _)) => index + usize::from(!fits),
+    }
+}

@@ -1,0 +1,167 @@
+//! `y = x w^T (+ bias) (+ residual)`, with what is fused into it.   x: [T, K], w: [N, K] -> [T, N]
+//!
+//! One row (decode) is a matrix-vector product that reads the weights once; many rows (prefill) are tiled.
+
+use super::Bounded;
+use super::parts::{INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, groups, reduce, serial, weight_parts};
+use crate::gpu::Access::{Read, Write};
+use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params};
+
+pub(super) static LINEAR_VEC: Kernel = Kernel {
+    name: "linear_vec",
+    source: include_str!("../../shaders/linear_vec.wgsl"),
+    bindings: &[Read, Read, Read, Read, Read, Read, Write],
+    fields: VecParams::FIELDS,
+};
+
+pub(super) static LINEAR_TILE: Kernel = Kernel {
+    name: "linear_tile",
+    source: include_str!("../../shaders/linear_tile.wgsl"),
+    bindings: &[Read, Read, Read, Read, Read, Write, Read],
+    fields: TileParams::FIELDS,
+};
+
+pub(super) static LINEAR_TILE_SERIAL: Kernel = Kernel {
+    name: "linear_tile_serial",
+    source: include_str!("../../shaders/linear_tile_serial.wgsl"),
+    bindings: &[Read, Read, Read, Read, Read, Write, Read],
+    fields: TileParams::FIELDS,
+};
+
+params! { struct VecParams { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32 } }
+params! {
+    struct TileParams {
+        t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32,
+    }
+}
+
+/// What is fused into a linear layer. The default is nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Linear<'a, 'g> {
+    /// RMSNorm of the input first: its weights and eps.
+    pub norm: Option<(&'a Weight, f32)>,
+    /// Added to every row: [N].
+    pub bias: Option<&'a Weight>,
+    /// Added to the result: [T, N].
+    pub residual: Option<Tensor<'g>>,
+    /// The weight is gates above ups, [2F, K]: the result is `silu(gate) * up`, [T, F]. (With a bias, or with gates and
+    /// ups encoded differently, one more dispatch.)
+    pub gated: bool,
+    /// How many of the rows hold tokens: see [`super::Rope`].
+    pub state: Option<&'a Region>,
+}
+
+impl<'g> Tensor<'g> {
+    /// `x w^T`.   [T, K] x [N, K] -> [T, N]
+    #[track_caller]
+    pub fn linear(self, w: &Weight) -> Self {
+        self.linear_with(w, Linear::default())
+    }
+
+    /// `x w^T` with a norm before it, a bias, a residual or a gate after it.
+    #[track_caller]
+    pub fn linear_with(self, w: &Weight, with: Linear<'_, 'g>) -> Self {
+        let ([t, k], [n, wk]) = (self.rows(), w.shape().rows());
+        assert_eq!(k, wk, "linear: an input of {k} for a weight of {:?}", w.shape());
+        let fused = t == 1 && !serial(self.graph().gpu()) && k.is_multiple_of(4);
+        if let (Some((norm, eps)), false) = (with.norm, fused) {
+            return self.rms_norm(norm, eps, with.state).linear_with(w, Linear { norm: None, ..with });
+        }
+        if with.gated && (w.slices().len() > 1 || with.bias.is_some()) {
+            return self.linear_with(w, Linear { gated: false, ..with }).silu_mul(with.state);
+        }
+        let y = self.graph().tensor([t, if with.gated { n / 2 } else { n }]);
+        for slice in w.slices() {
+            if t == 1 {
+                self.linear_vec(y, slice, with, k, None);
+            } else {
+                self.linear_tile(y, slice, with, k);
+            }
+        }
+        y
+    }
+
+    /// `merge(x) w^T (+ residual)`: `self` is what [`super::Attention::decode`] left, [`super::SPLITS`] splits to a head.
+    #[track_caller]
+    pub fn merge_linear(self, w: &Weight, head_dim: usize, bias: Option<&Weight>, residual: Option<Self>) -> Self {
+        let [n, k] = w.shape().rows();
+        let y = self.graph().tensor([1, n]);
+        let with = Linear { bias, residual, ..Linear::default() };
+        w.slices().iter().for_each(|slice| self.linear_vec(y, slice, with, k, Some(head_dim)));
+        y
+    }
+
+    #[track_caller]
+    fn linear_vec(self, y: Self, slice: &Slice, with: Linear<'_, 'g>, k: usize, merge: Option<usize>) {
+        let gpu = self.graph().gpu();
+        let rows = if with.gated { slice.rows / 2 } else { slice.rows };
+        let mut op = reduce(self.graph().op(&LINEAR_VEC).parts(weight_parts(slice.dtype)), gpu);
+        if let Some(head_dim) = merge {
+            op = op.constant("HEAD_QUADS", head_dim / 4).constant("SPLITS", super::SPLITS);
+        }
+        let input = match (merge, with.norm) {
+            (Some(_), _) => &INPUT_MERGE,
+            (None, Some(_)) => &INPUT_NORM,
+            (None, None) => &INPUT_PLAIN,
+        };
+        op.part(input)
+            .set("HAS_BIAS", with.bias.is_some())
+            .set("HAS_RESIDUAL", with.residual.is_some())
+            .set("GATED", with.gated)
+            .set("K_TAIL", !k.is_multiple_of(32))
+            .weight(slice)
+            .bind(self)
+            .vector(with.norm.map(|(w, _)| w))
+            .vector(with.bias)
+            .bind_or_nothing(with.residual)
+            .bind(y)
+            .params(VecParams {
+                k: k as u32,
+                k_quads: k.div_ceil(4) as u32,
+                blocks: k.div_ceil(32) as u32,
+                rows: rows as u32,
+                y_row: slice.row as u32,
+                gate_rows: rows as u32,
+                eps: with.norm.map_or(0.0, |(_, eps)| eps),
+            })
+            .dispatch_linear(rows.div_ceil(if with.gated { 2 } else { 4 }).div_ceil(groups(gpu)));
+    }
+
+    #[track_caller]
+    fn linear_tile(self, y: Self, slice: &Slice, with: Linear<'_, 'g>, k: usize) {
+        let gpu = self.graph().gpu();
+        let [t, _] = self.rows();
+        let rows = if with.gated { slice.rows / 2 } else { slice.rows };
+        let (op, grid) = if serial(gpu) {
+            let invocations = rows.div_ceil(if with.gated { 2 } else { 4 });
+            let workgroup = 16;
+            let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", workgroup as u32);
+            (op, [invocations.div_ceil(workgroup), t.div_ceil(4), 1])
+        } else {
+            let tile = if with.gated { 32 } else { 64 };
+            (self.graph().op(&LINEAR_TILE), [rows.div_ceil(tile), t.div_ceil(32), 1])
+        };
+        op.parts(weight_parts(slice.dtype))
+            .set("HAS_BIAS", with.bias.is_some())
+            .set("HAS_RESIDUAL", with.residual.is_some())
+            .set("GATED", with.gated)
+            .set("K_TAIL", !k.is_multiple_of(32))
+            .weight(slice)
+            .bind(self)
+            .vector(with.bias)
+            .bind_or_nothing(with.residual)
+            .bind(y)
+            .bounded(with.state)
+            .params(TileParams {
+                t: t as u32,
+                k_quads: k.div_ceil(4) as u32,
+                x_quads: super::quads(self),
+                blocks: k.div_ceil(32) as u32,
+                rows: rows as u32,
+                y_row: slice.row as u32,
+                y_stride: y.stride() as u32,
+                gate_rows: rows as u32,
+            })
+            .dispatch(grid);
+    }
+}

@@ -1,0 +1,57 @@
+//! Ops: methods on [`Tensor`](crate::gpu::Tensor), one file each, with the same stem as their shader. An op records one
+//! dispatch; where a weight is stored in several slices, one for each slice.
+
+mod attention;
+mod embed;
+mod last_row;
+mod linear;
+mod parts;
+mod rms_norm;
+mod rope_append;
+mod sample;
+mod silu_mul;
+
+pub use attention::{Attention, SPLITS};
+pub use linear::Linear;
+pub use parts::parts;
+pub use rope_append::{KvLayer, Rope, turns};
+pub use sample::{RECENT, Sampling};
+
+use crate::gpu::{Kernel, OpBuilder, Region, Tensor};
+
+/// Every kernel; the checks of shaders walk this list.
+pub const KERNELS: &[&Kernel] = &[
+    &embed::EMBED,
+    &rms_norm::RMS_NORM,
+    &linear::LINEAR_VEC,
+    &linear::LINEAR_TILE,
+    &linear::LINEAR_TILE_SERIAL,
+    &rope_append::ROPE_APPEND,
+    &attention::ATTENTION,
+    &attention::ATTENTION_SERIAL,
+    &attention::ATTENTION_DECODE,
+    &silu_mul::SILU_MUL,
+    &last_row::LAST_ROW,
+    &sample::SAMPLE_SCAN,
+    &sample::SAMPLE_PICK,
+];
+
+/// How many of a chunk's rows hold tokens is known only on the device: `state[1]`.
+pub(crate) trait Bounded<'g> {
+    /// Binds the state next and lets it bound the rows, or leaves the binding unused.
+    fn bounded(self, state: Option<&Region>) -> Self;
+}
+
+impl<'g> Bounded<'g> for OpBuilder<'g> {
+    fn bounded(self, state: Option<&Region>) -> Self {
+        match state {
+            Some(region) => self.set("BOUNDED", true).region(region),
+            None => self.nothing(),
+        }
+    }
+}
+
+/// Rows of four elements.
+pub(crate) fn quads(t: Tensor<'_>) -> u32 {
+    (t.stride() / 4) as u32
+}

@@ -1,0 +1,95 @@
+//! The parts that fill kernels' slots, and the table that says which an adapter gets.
+
+use crate::dtype::DType;
+use crate::gpu::{Family, Gpu, OpBuilder, Part, Tier};
+
+macro_rules! part {
+    ($name:literal) => {
+        part!($name, false)
+    };
+    ($name:literal, $subgroups:expr) => {
+        Part { name: $name, source: include_str!(concat!("../../shaders/parts/", $name, ".wgsl")), subgroups: $subgroups }
+    };
+}
+
+pub(crate) static WEIGHT: Part = part!("weight");
+pub(crate) static ROPE: Part = part!("rope");
+pub(crate) static INPUT_PLAIN: Part = part!("input_plain");
+pub(crate) static INPUT_NORM: Part = part!("input_norm");
+pub(crate) static INPUT_MERGE: Part = part!("input_merge");
+static REDUCE_SERIAL: Part = part!("reduce_serial");
+static REDUCE_WORKGROUP: Part = part!("reduce_workgroup");
+static REDUCE_SUBGROUP: Part = part!("reduce_subgroup", true);
+static WEIGHTS: [Part; 15] = [
+    part!("weight_f32"),
+    part!("weight_f16"),
+    part!("weight_bf16"),
+    part!("weight_q4_0"),
+    part!("weight_q4_1"),
+    part!("weight_q5_0"),
+    part!("weight_q5_1"),
+    part!("weight_q8_0"),
+    part!("weight_q2_k"),
+    part!("weight_q3_k"),
+    part!("weight_q4_k"),
+    part!("weight_q5_k"),
+    part!("weight_q6_k"),
+    part!("weight_iq4_nl"),
+    part!("weight_iq4_xs"),
+];
+
+/// Every part; the checks of shaders walk this list.
+pub fn parts() -> Vec<&'static Part> {
+    [&WEIGHT, &ROPE, &INPUT_PLAIN, &INPUT_NORM, &INPUT_MERGE, &REDUCE_SERIAL, &REDUCE_WORKGROUP, &REDUCE_SUBGROUP]
+        .into_iter()
+        .chain(&WEIGHTS)
+        .collect()
+}
+
+/// The parts that read a weight of this encoding.
+pub(crate) fn weight_parts(dtype: DType) -> [&'static Part; 2] {
+    let index = DType::ALL.iter().position(|d| *d == dtype).unwrap_or_default();
+    [&WEIGHTS[index], &WEIGHT]
+}
+
+/// How an adapter's invocations work together: a row of the table of variants.
+pub(crate) struct Tuning {
+    /// Invocations in a workgroup of the row-wise kernels.
+    pub workgroup: u32,
+    /// Invocations that share a row there.
+    pub lanes: u32,
+}
+
+/// The table of variants. Values for GPUs are untuned starting points: nothing here was measured on one yet.
+pub(crate) fn tuning(gpu: &Gpu) -> Tuning {
+    match gpu.adapter().family {
+        Family::Software => Tuning { workgroup: 4, lanes: 1 },
+        _ => Tuning { workgroup: 64, lanes: 16 },
+    }
+}
+
+/// Whether kernels must do without barriers.
+pub(crate) fn serial(gpu: &Gpu) -> bool {
+    gpu.adapter().family == Family::Software
+}
+
+/// Fills the reduction slot.
+pub(crate) fn reduce<'g>(op: OpBuilder<'g>, gpu: &Gpu) -> OpBuilder<'g> {
+    let t = tuning(gpu);
+    let op = op.set("WG", t.workgroup);
+    match (serial(gpu), gpu.adapter().tier) {
+        (true, _) => op.part(&REDUCE_SERIAL),
+        (false, Tier::Base) => op.part(&REDUCE_WORKGROUP).set("LANES", t.lanes),
+        (false, _) => {
+            // WGSL allows no subgroup below 4, whatever an adapter that does not say its size seems to say.
+            let subgroup = gpu.adapter().subgroup.clamp(4, t.lanes);
+            op.part(&REDUCE_SUBGROUP).set("LANES", t.lanes).set("SUBGROUP", subgroup)
+        }
+    }
+}
+
+/// Groups of lanes in a workgroup.
+pub(crate) fn groups(gpu: &Gpu) -> usize {
+    let t = tuning(gpu);
+    (t.workgroup / t.lanes) as usize
+}
