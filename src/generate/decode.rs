@@ -1,0 +1,318 @@
+//! The loop on the device: prefill in chunks, then steps that feed themselves. A step's last kernel writes the token that
+//! the next step's first kernel reads; the host only encodes, and reads ids in batches.
+
+use super::options::GenerateOptions;
+use crate::gpu::{Batch, Buffer, Family, Gpu, Graph, Kept, Plan, Readback, Region, Tensor};
+use crate::load::Abort;
+use crate::models::{Decoder, KvCache, Step};
+use crate::ops::{RECENT, Sampling};
+use crate::{Error, Result};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use web_time::Instant;
+
+/// Tokens of the first chunk, before anything is known of the adapter's speed.
+const FIRST_CHUNK: usize = 16;
+/// How long a submit should hold the GPU, milliseconds.
+const SUBMIT_MS: f64 = 100.0;
+/// Rows whose logits are computed at a time by [`Session::score`].
+const SCORE: usize = 32;
+/// Bytes of the step's state before the token ids.
+const STATE: u64 = 256;
+
+/// Ids that are on their way to the host.
+pub(super) struct Arriving {
+    future: Pin<Box<dyn Future<Output = Result<Vec<u8>>>>>,
+    readback: Readback,
+    first: usize,
+    count: usize,
+}
+
+/// Most tokens of a chunk of prefill. Kernels return early past the chunk's true end: next to free on a GPU, but an
+/// adapter that computes on the CPU takes microseconds for every workgroup that does nothing.
+fn most_of_a_chunk(gpu: &Gpu, capacity: usize) -> usize {
+    let most = if gpu.adapter().family == Family::Software { 8 } else { 512 };
+    most.min(capacity).max(2)
+}
+
+struct Scoring {
+    plan: Plan,
+    logits: Kept,
+}
+
+/// A model ready to run: its plans, its cache, and what the cache holds.
+pub(super) struct Session {
+    gpu: Rc<Gpu>,
+    model: Decoder,
+    kv: KvCache,
+    vocab: usize,
+    inputs: Rc<Buffer>,
+    settings: Rc<Buffer>,
+    history: Rc<Buffer>,
+    recent: Rc<Buffer>,
+    prefill: Plan,
+    head: Plan,
+    decode: Plan,
+    /// Logits after `head`, after `decode`.
+    logits: [Region; 2],
+    score: Option<Scoring>,
+    readbacks: Vec<Readback>,
+    /// Tokens of a chunk that take about [`SUBMIT_MS`].
+    chunk: usize,
+    /// The tokens whose keys and values the cache holds.
+    pub cached: Vec<u32>,
+    seed: u64,
+    /// Steps sampled since [`Session::begin`].
+    steps: usize,
+    /// Where the next token goes.
+    position: usize,
+}
+
+impl Session {
+    /// Makes the plans. Nothing is created after this, but for [`Session::score`]'s first call.
+    pub async fn new(gpu: &Rc<Gpu>, model: Decoder, capacity: usize, vocab: usize) -> Result<Self> {
+        let kv = model.cache(gpu, capacity);
+        let chunk = most_of_a_chunk(gpu, capacity);
+        let inputs = Buffer::storage(gpu, "inputs", STATE + 4 * chunk.max(SCORE) as u64);
+        let settings = Buffer::storage(gpu, "settings", 32);
+        let history = Buffer::storage(gpu, "history", 8 * vocab as u64);
+        let recent = Buffer::storage(gpu, "recent", 4 * RECENT as u64);
+        let (state, ids) = (inputs.region().sub(0, STATE), inputs.region().sub(STATE, inputs.size() - STATE));
+        let step = Step { ids: &ids, state: &state, kv: &kv };
+        let (settings_r, history_r, state_r, recent_r) =
+            (settings.region(), history.region(), inputs.region(), recent.region());
+        let sampling =
+            Sampling { settings: &settings_r, history: &history_r, state: &state_r, recent: &recent_r };
+        let finish = |x: Tensor<'_>| {
+            let logits = model.logits(x, None);
+            logits.sample(&sampling);
+            logits.kept()
+        };
+
+        let graph = Graph::new(gpu);
+        let hidden = model.hidden(&graph, &step, chunk).kept();
+        let prefill = Plan::new(graph).await?;
+
+        let graph = Graph::new(gpu);
+        let rows = graph.given(prefill.region(hidden), [chunk, model.dim()]);
+        let first = finish(rows.last_row(&state));
+        let head = Plan::new(graph).await?;
+
+        let graph = Graph::new(gpu);
+        let next = finish(model.hidden(&graph, &step, 1));
+        let decode = Plan::new(graph).await?;
+
+        let logits = [head.region(first).clone(), decode.region(next).clone()];
+        let readbacks = (0..3).map(|_| Readback::new(gpu, 4 * RECENT as u64)).collect();
+        Ok(Session {
+            gpu: gpu.clone(),
+            model,
+            kv,
+            vocab,
+            inputs,
+            settings,
+            history,
+            recent,
+            prefill,
+            head,
+            decode,
+            logits,
+            score: None,
+            readbacks,
+            chunk: FIRST_CHUNK.min(chunk),
+            cached: Vec::new(),
+            seed: 0,
+            steps: 0,
+            position: 0,
+        })
+    }
+
+    /// How many positions fit.
+    pub fn capacity(&self) -> usize {
+        self.kv.capacity
+    }
+
+    /// Bytes of activations and other scratch.
+    pub fn scratch_bytes(&self) -> u64 {
+        let plans = self.prefill.bytes() + self.head.bytes() + self.decode.bytes();
+        plans + self.inputs.size() + self.settings.size() + self.history.size() + self.recent.size()
+    }
+
+    /// Dispatches of one decoded token, of one chunk of prefill.
+    pub fn dispatches(&self) -> [usize; 2] {
+        [self.decode.dispatches(), self.prefill.dispatches()]
+    }
+
+    /// Compiles what drivers leave for the first use, by running every plan once on nothing that matters.
+    pub async fn warm(&mut self) -> Result<()> {
+        self.cached.clear();
+        self.write_inputs(0, &[0]);
+        let mut batch = Batch::new(&self.gpu);
+        batch.run(&self.prefill);
+        batch.run(&self.head);
+        batch.run(&self.decode);
+        batch.submit();
+        self.gpu.idle().await
+    }
+
+    /// Sets how tokens are picked from now on.
+    pub fn begin(&mut self, options: &GenerateOptions, seed: u64, prompt: &[u32]) {
+        let o = options;
+        self.seed = seed;
+        self.steps = 0;
+        let adjust = if o.adjusts() { 1.0 } else { 0.0 };
+        let settings = [
+            o.temperature,
+            o.top_p,
+            o.min_p,
+            o.top_k as f32,
+            o.repetition_penalty,
+            o.presence_penalty,
+            o.frequency_penalty,
+            adjust,
+        ];
+        self.settings.write(0, bytemuck::cast_slice(&settings));
+        if o.adjusts() {
+            let mut history = vec![[0u32; 2]; self.vocab];
+            for &t in prompt {
+                history[t as usize][0] = 1 << 31;
+            }
+            for (&t, bias) in &o.logit_bias {
+                if let Some(h) = history.get_mut(t as usize) {
+                    h[1] = bias.to_bits();
+                }
+            }
+            self.history.write(0, bytemuck::cast_slice(&history));
+        }
+    }
+
+    fn write_inputs(&self, position: usize, tokens: &[u32]) {
+        let mut words = vec![0u32; STATE as usize / 4];
+        words[..5].copy_from_slice(&[
+            position as u32,
+            tokens.len() as u32,
+            self.steps as u32,
+            self.seed as u32,
+            (self.seed >> 32) as u32,
+        ]);
+        words.extend(tokens);
+        self.inputs.write(0, bytemuck::cast_slice(&words));
+    }
+
+    /// Processes `tokens` after the first `keep` cached ones. With `sample`, the token after the last is picked, and
+    /// returned as arriving.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] between chunks, [`Error::Gpu`].
+    pub async fn prefill(
+        &mut self,
+        keep: usize,
+        tokens: &[u32],
+        sample: bool,
+        abort: &Abort,
+    ) -> Result<Option<Arriving>> {
+        self.cached.truncate(keep);
+        let mut arriving = None;
+        let mut done = 0;
+        while done < tokens.len() {
+            abort.check()?;
+            let chunk = &tokens[done..tokens.len().min(done + self.chunk)];
+            let started = Instant::now();
+            self.write_inputs(self.cached.len(), chunk);
+            let mut batch = Batch::new(&self.gpu);
+            batch.run(&self.prefill);
+            done += chunk.len();
+            self.cached.extend(chunk);
+            self.position = self.cached.len();
+            if done < tokens.len() {
+                batch.submit();
+                abort.race(self.gpu.idle()).await?;
+                self.adapt(chunk.len(), started.elapsed().as_secs_f64() * 1e3);
+            } else if sample {
+                batch.run(&self.head);
+                arriving = Some(self.submit(batch, 1));
+            } else {
+                batch.submit();
+            }
+        }
+        Ok(arriving)
+    }
+
+    /// Larger chunks while they are quick, smaller ones when they are not.
+    fn adapt(&mut self, tokens: usize, ms: f64) {
+        let fits = tokens as f64 * SUBMIT_MS / ms.max(0.1);
+        let most = most_of_a_chunk(&self.gpu, self.kv.capacity);
+        self.chunk = (fits as usize).clamp(4.min(most), most).min(self.chunk * 4).next_multiple_of(4).min(most);
+    }
+
+    /// Submits `count` steps, each feeding the next.
+    pub fn step(&mut self, count: usize) -> Arriving {
+        debug_assert!(count <= RECENT && self.position + count <= self.kv.capacity);
+        let mut batch = Batch::new(&self.gpu);
+        (0..count).for_each(|_| batch.run(&self.decode));
+        self.position += count;
+        self.submit(batch, count)
+    }
+
+    fn submit(&mut self, mut batch: Batch, count: usize) -> Arriving {
+        let readback = self.readbacks.pop().unwrap_or_else(|| Readback::new(&self.gpu, 4 * RECENT as u64));
+        batch.read(&self.recent.region(), &readback);
+        batch.submit();
+        let first = self.steps;
+        self.steps += count;
+        Arriving { future: Box::pin(readback.fetch(4 * RECENT as u64)), readback, first, count }
+    }
+
+    /// Waits for ids. After [`Error::Cancelled`] the rest of the call's results are lost, but the session is whole.
+    pub async fn arrive(&mut self, arriving: Arriving, abort: &Abort) -> Result<Vec<u32>> {
+        let bytes = abort.race(arriving.future).await?;
+        self.readbacks.push(arriving.readback);
+        let word = |i: usize| u32::from_le_bytes([bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]]);
+        let ids: Vec<u32> = (arriving.first..arriving.first + arriving.count).map(|i| word(i % RECENT * 4)).collect();
+        match ids.iter().all(|&id| (id as usize) < self.vocab) {
+            true => Ok(ids),
+            false => Err(Error::gpu("the GPU computed something that is no token; reload the page, or try another browser")),
+        }
+    }
+
+    /// The logits that the latest token was picked from.   [V]
+    pub async fn latest_logits(&self) -> Result<Vec<f32>> {
+        let region = &self.logits[usize::from(self.steps > 1)];
+        let bytes = self.gpu.read(region).await?;
+        Ok(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes)[..self.vocab].to_vec())
+    }
+
+    /// Where the next token would go.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Logits after each of `tokens`, from an empty context.   -> [T * V]
+    pub async fn score(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        self.steps = 0;
+        self.cached.clear();
+        let rows = most_of_a_chunk(&self.gpu, self.kv.capacity).min(SCORE);
+        if self.score.is_none() {
+            let (state, ids) = (self.inputs.region().sub(0, STATE), self.inputs.region().sub(STATE, 4 * rows as u64));
+            let step = Step { ids: &ids, state: &state, kv: &self.kv };
+            let graph = Graph::new(&self.gpu);
+            let logits = self.model.logits(self.model.hidden(&graph, &step, rows), Some(&state)).kept();
+            self.score = Some(Scoring { plan: Plan::new(graph).await?, logits });
+        }
+        let Some(score) = &self.score else { unreachable!("it was just made") };
+        let stride = self.vocab.next_multiple_of(4);
+        let mut out = Vec::with_capacity(tokens.len() * self.vocab);
+        for (i, chunk) in tokens.chunks(rows).enumerate() {
+            self.write_inputs(i * rows, chunk);
+            let mut batch = Batch::new(&self.gpu);
+            batch.run(&score.plan);
+            batch.submit();
+            let bytes = self.gpu.read(score.plan.region(score.logits)).await?;
+            let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+            logits.chunks(stride).take(chunk.len()).for_each(|row| out.extend(&row[..self.vocab]));
+        }
+        self.cached = tokens.to_vec();
+        Ok(out)
+    }
+}

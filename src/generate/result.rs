@@ -1,0 +1,85 @@
+//! What a generation gives.
+
+use serde::Serialize;
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// A stop token or stop string.
+    Stop,
+    /// `maxTokens`.
+    Length,
+    /// The caller.
+    Abort,
+    /// The context is full.
+    Overflow,
+}
+
+/// How many tokens went in and out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Those of them that an earlier call had already processed.
+    pub cached_tokens: usize,
+    /// Tokens of the answer, a stop token not counted.
+    pub completion_tokens: usize,
+}
+
+/// How long it took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    /// Processing the prompt.
+    pub prefill_ms: f64,
+    /// Everything after the first token.
+    pub decode_ms: f64,
+    /// From the call to the first token.
+    pub first_token_ms: f64,
+    /// Tokens after the first, by the time they took.
+    pub tokens_per_second: f64,
+}
+
+/// A token and its log-probability.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Logprob {
+    /// The token.
+    pub token: u32,
+    /// Natural logarithm of its probability, penalties and bias applied, temperature not.
+    pub logprob: f32,
+}
+
+/// A token of the answer with its likeliest alternatives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenLogprob {
+    /// The token.
+    pub token: u32,
+    /// Its log-probability.
+    pub logprob: f32,
+    /// The likeliest tokens at its place.
+    pub top: Vec<Logprob>,
+}
+
+/// A finished answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerationResult {
+    /// The answer.
+    pub text: String,
+    /// What a model that thinks thought before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// Its tokens, a stop token not included.
+    pub tokens: Vec<u32>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Counts.
+    pub usage: Usage,
+    /// Times.
+    pub timings: Timings,
+    /// Log-probabilities, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Vec<TokenLogprob>>,
+}

@@ -1,0 +1,73 @@
+//! Quantizing unquantized files while they stream. Formulas: those of the GGUF reference, `quantize_row_q8_0_ref` and
+//! `quantize_row_q4_0_ref` of ggml.
+
+use crate::dtype::DType;
+use half::f16;
+
+/// What becomes of matrices that a file holds as floats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quantize {
+    /// They stay as they are.
+    #[default]
+    None,
+    /// Eight bits.
+    Q8,
+    /// Four bits; the embedding table and the output matrix, which suffer most, eight.
+    Q4,
+}
+
+impl Quantize {
+    /// The option's name in JavaScript.
+    pub fn from_name(name: &str) -> Option<Quantize> {
+        match name {
+            "none" => Some(Quantize::None),
+            "q8" => Some(Quantize::Q8),
+            "q4" => Some(Quantize::Q4),
+            _ => None,
+        }
+    }
+
+    /// How the matrix `name`, stored as `dtype` with rows of `cols`, is kept.
+    pub fn target(self, name: &str, dtype: DType, cols: usize) -> DType {
+        if !dtype.is_float() || !cols.is_multiple_of(32) {
+            return dtype;
+        }
+        match self {
+            Quantize::None => dtype,
+            Quantize::Q8 => DType::Q8_0,
+            Quantize::Q4 if matches!(name, "token_embd.weight" | "output.weight") => DType::Q8_0,
+            Quantize::Q4 => DType::Q4_0,
+        }
+    }
+}
+
+/// Encodes weights, a multiple of 32, as blocks of `Q8_0` or `Q4_0`.
+pub fn encode(dtype: DType, weights: &[f32]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(weights.len() / 32 * dtype.block_bytes());
+    for block in weights.chunks_exact(32) {
+        match dtype {
+            DType::Q8_0 => q8_0(block, &mut out),
+            DType::Q4_0 => q4_0(block, &mut out),
+            _ => panic!("weights are never encoded as {}", dtype.name()),
+        }
+    }
+    out
+}
+
+fn q8_0(block: &[f32], out: &mut Vec<u8>) {
+    let most = block.iter().fold(0.0f32, |m, w| m.max(w.abs()));
+    let scale = most / 127.0;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    out.extend(f16::from_f32(scale).to_le_bytes());
+    out.extend(block.iter().map(|w| (w * inverse).round() as i8 as u8));
+}
+
+fn q4_0(block: &[f32], out: &mut Vec<u8>) {
+    // The value farthest from zero, with its sign, maps to -8.
+    let most = block.iter().fold(0.0f32, |m, &w| if w.abs() > m.abs() { w } else { m });
+    let scale = most / -8.0;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let nibble = |w: f32| ((w * inverse + 8.5) as i32).clamp(0, 15) as u8;
+    out.extend(f16::from_f32(scale).to_le_bytes());
+    out.extend((0..16).map(|i| nibble(block[i]) | nibble(block[i + 16]) << 4));
+}

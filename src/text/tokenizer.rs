@@ -1,0 +1,331 @@
+//! Text to token ids and back.
+
+use super::added::{Added, Finder, Part};
+use super::model::Model;
+use super::steps::{Normalizer, Splitters};
+use super::template::ChatTemplate;
+use super::{config, gguf, json};
+use crate::format::gguf::Metadata;
+use crate::{Error, Result};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// What a file says about its tokenizer.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub added: Vec<Added>,
+    pub normalizers: Vec<Normalizer>,
+    pub splitters: Splitters,
+    pub model: Option<Model>,
+    pub spelling: Spelling,
+    /// Tokens put before and after the text.
+    pub before: Vec<u32>,
+    pub after: Vec<u32>,
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
+    pub stops: Vec<u32>,
+}
+
+/// How tokens are written as text.
+#[derive(Debug, Default)]
+pub(super) struct Spelling {
+    /// Replaced in every piece, in order.
+    pub replace: Vec<(String, String)>,
+    /// `<0x0A>` is the byte 0A.
+    pub byte_tokens: bool,
+    /// A space at the very start is not part of the text.
+    pub strip_first: bool,
+}
+
+/// Texts of tokens that end a turn or a text, whatever else a file says.
+const ENDS: [&str; 13] = [
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|return|>",
+    "<|call|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<end_of_turn>",
+    "<EOT>",
+    "</s>",
+    "<｜end▁of▁sentence｜>",
+];
+
+/// Whether a token with this text ends a turn.
+pub(super) fn ends_a_turn(text: &str) -> bool {
+    ENDS.contains(&text)
+}
+
+/// The byte that a token such as `<0x0A>` stands for.
+pub(super) fn byte_token(text: &str) -> Option<u8> {
+    let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
+    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
+}
+
+/// Text to token ids and back, as the model was trained with.
+#[derive(Debug)]
+pub struct Tokenizer {
+    model: Model,
+    /// Looked for in the raw text, and in the normalized text.
+    raw: Finder,
+    normalized: Finder,
+    normalizers: Vec<Normalizer>,
+    splitters: Splitters,
+    spelling: Spelling,
+    before: Vec<u32>,
+    after: Vec<u32>,
+    bos: Option<u32>,
+    stops: Vec<u32>,
+    special: HashSet<u32>,
+    template: Option<ChatTemplate>,
+    /// `bos_token` and the like, for templates.
+    names: Map<String, Value>,
+}
+
+impl Tokenizer {
+    /// From a published `tokenizer.json` and, if they are there, the `tokenizer_config.json` and
+    /// `generation_config.json` beside it.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if a file is damaged, [`Error::Unsupported`] if the tokenizer is of a kind that is not BPE or
+    /// uses a step that is not known.
+    pub fn from_json(tokenizer: &[u8], config: Option<&[u8]>, generation: Option<&[u8]>) -> Result<Self> {
+        let read = |file: &str, bytes: Option<&[u8]>| -> Result<Value> {
+            let damaged = |e| Error::format(file, format!("{e}: the file is damaged, download it again"));
+            bytes.map_or(Ok(Value::Null), |bytes| serde_json::from_slice(bytes).map_err(damaged))
+        };
+        let config = read("tokenizer_config.json", config)?;
+        let generation = read("generation_config.json", generation)?;
+        let mut parts = json::parse(tokenizer, &config)?;
+        config::configure(&mut parts, &config, &generation);
+        let mut tokenizer = Tokenizer::new(json::FILE, parts)?;
+        tokenizer.names.extend(config::names(&config));
+        tokenizer.template = ChatTemplate::from_config(&config["chat_template"], &tokenizer.names);
+        Ok(tokenizer)
+    }
+
+    /// From the metadata of a GGUF file: byte-level BPE with a named pre-tokenizer (`gpt2`), or SentencePiece pieces
+    /// with scores (`llama`).
+    ///
+    /// # Errors
+    /// [`Error::Format`] if the metadata lacks a tokenizer or contradicts itself, [`Error::Unsupported`] if it is of
+    /// another kind or its pre-tokenizer is not known.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        let mut tokenizer = Tokenizer::new(metadata.file(), gguf::parse(metadata)?)?;
+        if let Some(source) = metadata.str("tokenizer.chat_template")? {
+            tokenizer.set_template(source);
+        }
+        if let Some(list) = metadata.strings("tokenizer.chat_templates")? {
+            for name in list.iter() {
+                if let Some(source) = metadata.str(&format!("tokenizer.chat_template.{name}"))? {
+                    let names = &tokenizer.names;
+                    tokenizer.template.get_or_insert_with(|| ChatTemplate::new(names)).add(name, source);
+                }
+            }
+        }
+        Ok(tokenizer)
+    }
+
+    fn new(file: &str, parts: Parts) -> Result<Self> {
+        let model = parts.model.ok_or_else(|| Error::format(file, "it has no vocabulary: the file is incomplete"))?;
+        let mut stops = parts.stops;
+        stops.extend(parts.eos);
+        stops.extend(parts.added.iter().filter(|t| t.special && ends_a_turn(&t.text)).map(|t| t.id));
+        stops.sort_unstable();
+        stops.dedup();
+        let mut special: HashSet<u32> = parts.added.iter().filter(|t| t.special).map(|t| t.id).collect();
+        special.extend(parts.bos);
+        special.extend(&stops);
+        let exists = |id: &u32| (*id as usize) < model.vocab.len();
+        if let Some(id) = parts.before.iter().chain(&parts.after).chain(&stops).find(|id| !exists(id)) {
+            let what = format!("token {id} is named but not in the vocabulary: the file is damaged");
+            return Err(Error::format(file, what));
+        }
+        let mut names = Map::new();
+        for (name, id) in [("bos_token", parts.bos), ("eos_token", parts.eos)] {
+            if let Some(id) = id {
+                names.insert(name.into(), String::from_utf8_lossy(model.vocab.bytes(id)).into());
+            }
+        }
+        let (normalized, raw): (Vec<Added>, Vec<Added>) = parts.added.into_iter().partition(|t| t.normalized);
+        let normalize = |token: Added| {
+            let text = parts.normalizers.iter().fold(Cow::Borrowed(token.text.as_str()), |text, n| n.apply(text));
+            Added { text: text.into_owned(), ..token }
+        };
+        Ok(Tokenizer {
+            raw: Finder::new(raw),
+            normalized: Finder::new(normalized.into_iter().map(normalize)),
+            model,
+            normalizers: parts.normalizers,
+            splitters: parts.splitters,
+            spelling: parts.spelling,
+            before: parts.before,
+            after: parts.after,
+            bos: parts.bos,
+            stops,
+            special,
+            template: None,
+            names,
+        })
+    }
+
+    /// Uses the content of a `chat_template.jinja` file as the chat template, instead of what was there before.
+    pub fn set_template(&mut self, source: &str) {
+        let mut template = ChatTemplate::new(&self.names);
+        template.add("default", source);
+        self.template = Some(template);
+    }
+
+    /// The tokens of `text`. With `special`, special tokens written in the text are recognised and the tokens that the
+    /// model wants before and after a text (BOS, EOS) are added; without, everything is plain text and nothing is added.
+    pub fn encode(&self, text: &str, special: bool) -> Vec<u32> {
+        let mut ids = Vec::new();
+        if special {
+            ids.extend(&self.before);
+        }
+        self.encode_into(text, special, &mut ids);
+        if special {
+            ids.extend(&self.after);
+        }
+        ids
+    }
+
+    /// The tokens of a rendered chat: special tokens are recognised, and what the model wants before a text (BOS) is
+    /// added unless the template has already written it. Nothing is added after it.
+    pub fn encode_chat(&self, rendered: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        self.encode_into(rendered, true, &mut ids);
+        if !ids.starts_with(&self.before) {
+            ids.splice(0..0, self.before.iter().copied());
+        }
+        ids
+    }
+
+    fn encode_into(&self, text: &str, special: bool, ids: &mut Vec<u32>) {
+        for part in self.raw.split(text, special) {
+            let plain = match part {
+                Part::Token(id) => {
+                    ids.push(id);
+                    continue;
+                }
+                Part::Plain(plain) => plain,
+            };
+            let start = std::ptr::eq(plain.as_ptr(), text.as_ptr());
+            let clean = self.normalizers.iter().fold(Cow::Borrowed(plain), |text, n| n.apply(text));
+            for part in self.normalized.split(&clean, special) {
+                match part {
+                    Part::Token(id) => ids.push(id),
+                    Part::Plain(plain) => {
+                        let first = start && std::ptr::eq(plain.as_ptr(), clean.as_ptr());
+                        self.splitters.each(plain, first, |piece| self.model.encode(piece, ids));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The text of `ids`, special tokens included. Ids that do not exist are left out; bytes that are not UTF-8 become
+    /// U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let mut bytes = Vec::new();
+        ids.iter().for_each(|&id| self.write(id, &mut bytes));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        match text.strip_prefix(' ') {
+            Some(rest) if self.spelling.strip_first => rest.into(),
+            _ => text,
+        }
+    }
+
+    /// Appends the bytes that a token stands for.
+    fn write(&self, id: u32, out: &mut Vec<u8>) {
+        let bytes = self.model.vocab.bytes(id);
+        // What is not UTF-8 comes from a byte-level vocabulary, where a piece is its bytes.
+        let (Ok(text), false) = (std::str::from_utf8(bytes), self.special.contains(&id)) else {
+            return out.extend_from_slice(bytes);
+        };
+        if self.spelling.byte_tokens
+            && let Some(byte) = byte_token(text)
+        {
+            return out.push(byte);
+        }
+        let replaced = self.spelling.replace.iter().fold(Cow::Borrowed(text), |text, (from, to)| {
+            if text.contains(from.as_str()) { text.replace(from.as_str(), to).into() } else { text }
+        });
+        out.extend_from_slice(replaced.as_bytes());
+    }
+
+    /// One more than the largest token id.
+    pub fn vocab(&self) -> usize {
+        self.model.vocab.len()
+    }
+
+    /// The token that begins a text, if the model has one.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The tokens that end an answer, ascending: EOS, end of turn, and those of `generation_config.json`.
+    pub fn stop_tokens(&self) -> &[u32] {
+        &self.stops
+    }
+
+    /// Whether `id` is a special token, one that never stands for text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.special.contains(&id)
+    }
+
+    /// A decoder for tokens that arrive one by one.
+    pub fn stream(&self) -> Stream {
+        Stream::default()
+    }
+
+    /// The chat template, if the model has one.
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+}
+
+/// Turns tokens into text one by one, never showing half a character.
+///
+/// Special tokens are left out. A leading space is kept: the text continues the prompt.
+#[derive(Debug, Default, Clone)]
+pub struct Stream {
+    /// The beginning of a character whose other bytes have not come yet.
+    held: Vec<u8>,
+}
+
+impl Stream {
+    /// The text that is complete now that `id` has come: often one word, sometimes nothing.
+    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
+        if !tokenizer.is_special(id) {
+            tokenizer.write(id, &mut self.held);
+        }
+        let mut text = String::new();
+        loop {
+            let (valid, broken) = match std::str::from_utf8(&self.held) {
+                Ok(all) => (all.len(), Some(0)),
+                Err(e) => (e.valid_up_to(), e.error_len()),
+            };
+            text.push_str(&String::from_utf8_lossy(&self.held[..valid]));
+            self.held.drain(..valid);
+            match broken {
+                // Complete, or a character that may still be completed.
+                Some(0) | None => return text,
+                // No later byte can make this valid.
+                Some(length) => {
+                    text.push(char::REPLACEMENT_CHARACTER);
+                    self.held.drain(..length);
+                }
+            }
+        }
+    }
+
+    /// What is left at the end: U+FFFD for a character that was never completed, or nothing.
+    pub fn finish(self) -> String {
+        String::from_utf8_lossy(&self.held).into_owned()
+    }
+}
