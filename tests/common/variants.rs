@@ -1,0 +1,168 @@
+//! Every variant of every kernel that the ops can record, by recording them: a table of configurations on every setup.
+
+#![allow(dead_code)] // each user needs a part
+
+use inkstone::dtype::DType;
+use inkstone::gpu::{Buffer, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, WeightStore};
+use inkstone::load::repack::planes;
+use inkstone::ops::{Attention, KvLayer, Linear, Rope, Sampling};
+use inkstone::shape::Shape;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Head dimensions of published models, and odd ones.
+const HEAD_DIMS: [usize; 9] = [4, 20, 32, 64, 80, 96, 112, 128, 256];
+/// Heads that share a key-value head.
+const GROUPS: [usize; 7] = [1, 2, 3, 4, 5, 7, 8];
+/// Smallest subgroups that devices have.
+const SUBGROUPS: [u32; 4] = [4, 8, 16, 32];
+
+/// What the recorded ops are bound to: large enough for every configuration, never run.
+struct Memory {
+    gpu: Rc<Gpu>,
+    region: Region,
+    other: [Region; 4],
+}
+
+impl Memory {
+    fn weight(&self, dtype: DType, rows: usize, cols: usize) -> Weight {
+        let store = WeightStore::new(&self.gpu);
+        let p = planes(dtype);
+        let blocks = cols.div_ceil(dtype.block_len().max(32)) * rows;
+        let slice = store.reserve(dtype, 0, rows, (blocks * p.quants) as u64, (blocks * p.scales) as u64);
+        pollster::block_on(store.commit()).expect("memory for a weight");
+        Weight::new(Shape::from([rows, cols]), vec![slice])
+    }
+
+    fn vector(&self, n: usize) -> Weight {
+        let store = WeightStore::new(&self.gpu);
+        let slice = store.reserve(DType::F32, 0, 1, (n.next_multiple_of(4) * 4) as u64, 0);
+        pollster::block_on(store.commit()).expect("memory for a vector");
+        Weight::new(Shape::from([n]), vec![slice])
+    }
+
+    fn rows<'g>(&self, g: &'g Graph, t: usize, last: usize) -> Tensor<'g> {
+        g.given(&self.region, [t, last])
+    }
+}
+
+/// Every variant that the ops record on these devices, by label, in order.
+pub fn variants(gpus: &[Rc<Gpu>]) -> BTreeMap<String, Variant> {
+    let mut all = BTreeMap::new();
+    for gpu in gpus {
+        let region = || Buffer::storage(gpu, "never run", 1 << 20).region();
+        let memory = Memory { gpu: gpu.clone(), region: region(), other: [region(), region(), region(), region()] };
+        let g = Graph::new(gpu);
+        record_rows(&g, &memory);
+        record_linear(&g, &memory);
+        record_heads(&g, &memory);
+        for variant in g.variants() {
+            for variant in on_devices(variant) {
+                all.insert(variant.label(), variant);
+            }
+        }
+    }
+    all
+}
+
+/// The variant as devices with other subgroups than this one's get it.
+fn on_devices(variant: Variant) -> Vec<Variant> {
+    if variant.tier() < Tier::Subgroups {
+        return vec![variant];
+    }
+    let with = |size: u32| {
+        let mut v = variant.clone();
+        v.overrides.iter_mut().filter(|o| o.0 == "SUBGROUP").for_each(|o| o.1 = size.min(lanes(&variant)).into());
+        v
+    };
+    SUBGROUPS.into_iter().map(with).collect()
+}
+
+fn lanes(variant: &Variant) -> u32 {
+    variant.overrides.iter().find(|o| o.0 == "LANES").map_or(u32::MAX, |o| o.1 as u32)
+}
+
+/// Embedding, norms, activations, sampling.
+fn record_rows(g: &Graph, m: &Memory) {
+    let state = &m.other[0];
+    for bound in [None, Some(state)] {
+        for dtype in DType::ALL {
+            g.embed(&m.weight(dtype, 3, 256), &m.other[1], 5, bound);
+        }
+        m.rows(g, 5, 100).rms_norm(&m.vector(100), 1e-5, bound);
+        m.rows(g, 5, 100).silu_mul(bound);
+    }
+    m.rows(g, 5, 100).last_row(state);
+    let s = Sampling { settings: &m.other[1], history: &m.other[2], state, recent: &m.other[3] };
+    m.rows(g, 1, 3000).sample(&s);
+}
+
+/// Linear layers: every encoding, every fusion.
+fn record_linear(g: &Graph, m: &Memory) {
+    let state = &m.other[0];
+    for dtype in DType::ALL {
+        for k in if dtype.is_float() { vec![256, 100] } else { vec![256] } {
+            let (w, norm, bias) = (m.weight(dtype, 6, k), m.vector(k), m.vector(6));
+            for (t, state) in [(1, None), (5, None), (5, Some(state))] {
+                for fused in 0..16 {
+                    let on = |bit: usize| fused & (1 << bit) != 0;
+                    let gated = on(3);
+                    // With a bias, gating is an op of its own.
+                    if gated && on(1) {
+                        continue;
+                    }
+                    let with = Linear {
+                        norm: on(0).then_some((&norm, 1e-5)),
+                        bias: on(1).then_some(&bias),
+                        residual: on(2).then(|| m.rows(g, t, if gated { 3 } else { 6 })),
+                        gated,
+                        state,
+                    };
+                    m.rows(g, t, k).linear_with(&w, with);
+                }
+            }
+        }
+        for head_dim in if dtype == DType::F16 { &HEAD_DIMS[..] } else { &[64, 128][..] } {
+            let w = m.weight(dtype, 6, 4 * head_dim.next_multiple_of(64));
+            let k = w.shape().last();
+            for bias in [None, Some(&m.vector(6))] {
+                for residual in [None, Some(m.rows(g, 1, 6))] {
+                    m.rows(g, 1, 8 * (k + 8)).merge_linear(&w, *head_dim, bias, residual);
+                }
+            }
+        }
+        if dtype.is_float() {
+            m.rows(g, 1, 8 * 62).merge_linear(&m.weight(dtype, 6, 60), 20, None, None);
+        }
+    }
+}
+
+/// Rotation and attention: every head size and group.
+fn record_heads(g: &Graph, m: &Memory) {
+    let [state, frequencies, k, v] = &m.other;
+    for head_dim in HEAD_DIMS {
+        for group in GROUPS {
+            for mask in 0..4 {
+                let norm = m.vector(head_dim);
+                let rope = Rope {
+                    heads: 2 * group,
+                    kv_heads: 2,
+                    head_dim,
+                    dims: head_dim,
+                    interleaved: mask & 1 != 0,
+                    frequencies,
+                    factor: 1.0,
+                    head_norm: (mask & 2 != 0).then_some((&norm, &norm, 1e-6)),
+                    state,
+                };
+                let kv = KvLayer { k: k.clone(), v: v.clone(), capacity: 64 };
+                let attention = Attention { rope, kv: &kv, window: None };
+                let width = (2 * group + 4) * head_dim;
+                attention.prefill(m.rows(g, 3, width));
+                if attention.can_decode(g.gpu()) {
+                    attention.decode(m.rows(g, 1, width));
+                }
+            }
+        }
+    }
+}

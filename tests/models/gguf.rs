@@ -1,0 +1,203 @@
+//! A made-up model as a GGUF file, as llama.cpp's converter would write it.
+
+use crate::case::{Case, count};
+use crate::folder::vocabulary;
+use crate::weights::{Made, Stored, rounded};
+use serde_json::Value;
+
+/// The start of a GGUF file being written.
+#[derive(Default)]
+struct Writer {
+    bytes: Vec<u8>,
+    entries: u64,
+}
+
+impl Writer {
+    fn text(&mut self, text: &str) {
+        self.bytes.extend((text.len() as u64).to_le_bytes());
+        self.bytes.extend(text.as_bytes());
+    }
+
+    fn entry(&mut self, key: &str, kind: u32) {
+        self.text(key);
+        self.bytes.extend(kind.to_le_bytes());
+        self.entries += 1;
+    }
+
+    fn u32(&mut self, key: &str, value: usize) {
+        self.entry(key, 4);
+        self.bytes.extend((value as u32).to_le_bytes());
+    }
+
+    fn f32(&mut self, key: &str, value: f64) {
+        self.entry(key, 6);
+        self.bytes.extend((value as f32).to_le_bytes());
+    }
+
+    fn str(&mut self, key: &str, value: &str) {
+        self.entry(key, 8);
+        self.text(value);
+    }
+
+    fn strings(&mut self, key: &str, values: &[String]) {
+        self.entry(key, 9);
+        self.bytes.extend(8u32.to_le_bytes());
+        self.bytes.extend((values.len() as u64).to_le_bytes());
+        values.iter().for_each(|v| self.text(v));
+    }
+
+    fn i32s(&mut self, key: &str, values: &[i32]) {
+        self.entry(key, 9);
+        self.bytes.extend(5u32.to_le_bytes());
+        self.bytes.extend((values.len() as u64).to_le_bytes());
+        values.iter().for_each(|v| self.bytes.extend(v.to_le_bytes()));
+    }
+}
+
+/// What a GGUF file may be made without, to see what the loader says.
+#[derive(Clone, Copy, Default)]
+pub struct Without {
+    /// No tokenizer.
+    pub tokenizer: bool,
+    /// Not the tensor with this GGUF name.
+    pub tensor: &'static str,
+}
+
+/// The GGUF name of a transformers tensor.
+pub fn gguf_name(name: &str) -> String {
+    let mut name = name.replace("model.layers.", "blk.");
+    for (from, to) in [
+        ("model.embed_tokens", "token_embd"),
+        ("model.norm", "output_norm"),
+        ("lm_head", "output"),
+        ("input_layernorm", "attn_norm"),
+        ("post_attention_layernorm", "ffn_norm"),
+        ("self_attn.q_norm", "attn_q_norm"),
+        ("self_attn.k_norm", "attn_k_norm"),
+        ("self_attn.q_proj", "attn_q"),
+        ("self_attn.k_proj", "attn_k"),
+        ("self_attn.v_proj", "attn_v"),
+        ("self_attn.o_proj", "attn_output"),
+        ("mlp.gate_proj", "ffn_gate"),
+        ("mlp.up_proj", "ffn_up"),
+        ("mlp.down_proj", "ffn_down"),
+    ] {
+        name = name.replace(from, to);
+    }
+    name
+}
+
+/// The divisors that the converter computes from Llama 3's rope scaling and stores as a tensor.
+fn llama3_factors(config: &Value, scaling: &Value, dims: usize) -> Vec<f32> {
+    let number = |key: &str| scaling[key].as_f64().unwrap();
+    let base = scaling["rope_theta"].as_f64().or(config["rope_theta"].as_f64()).unwrap();
+    let (factor, low, high) = (number("factor"), number("low_freq_factor"), number("high_freq_factor"));
+    let context = number("original_max_position_embeddings");
+    (0..dims / 2)
+        .map(|i| {
+            let wavelength = std::f64::consts::TAU * base.powf(2.0 * i as f64 / dims as f64);
+            if wavelength < context / high {
+                return 1.0;
+            }
+            if wavelength > context / low {
+                return factor as f32;
+            }
+            let smooth = (context / wavelength - low) / (high - low);
+            (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
+        })
+        .collect()
+}
+
+/// The whole file of a case whose matrices are stored as `stored`: the same weights, so the same logits.
+pub fn file(case: &Case, stored: Stored, without: Without) -> Vec<u8> {
+    let c = &case.config;
+    let (heads, kv, size) = case.heads();
+    // The converter makes Mistral models "llama", which computes the same (but knows no sliding window).
+    let family = if case.family() == "mistral" { "llama" } else { case.family() };
+    let interleaved = matches!(family, "llama" | "smollm3");
+    let scaling = if c["rope_parameters"].is_object() { &c["rope_parameters"] } else { &c["rope_scaling"] };
+    let kind = scaling["rope_type"].as_str().or(scaling["type"].as_str()).unwrap_or("default");
+
+    let mut w = Writer::default();
+    let key = |k: &str| format!("{family}.{k}");
+    w.str("general.architecture", family);
+    w.str("general.name", &case.name);
+    w.u32("general.quantization_version", 2);
+    w.u32(&key("block_count"), count(c, "num_hidden_layers"));
+    w.u32(&key("context_length"), count(c, "max_position_embeddings"));
+    w.u32(&key("embedding_length"), count(c, "hidden_size"));
+    w.u32(&key("feed_forward_length"), count(c, "intermediate_size"));
+    w.u32(&key("attention.head_count"), heads);
+    w.u32(&key("attention.head_count_kv"), kv);
+    w.f32(&key("attention.layer_norm_rms_epsilon"), c["rms_norm_eps"].as_f64().unwrap());
+    w.f32(&key("rope.freq_base"), scaling["rope_theta"].as_f64().or(c["rope_theta"].as_f64()).unwrap_or(10_000.0));
+    if c["head_dim"].is_u64() {
+        w.u32(&key("attention.key_length"), size);
+        w.u32(&key("attention.value_length"), size);
+    }
+    if interleaved {
+        w.u32(&key("rope.dimension_count"), size);
+        w.u32(&key("vocab_size"), case.vocab());
+    }
+    if let "linear" | "yarn" = kind {
+        w.str(&key("rope.scaling.type"), kind);
+        w.f32(&key("rope.scaling.factor"), scaling["factor"].as_f64().unwrap());
+    }
+    if kind == "yarn" {
+        w.u32(&key("rope.scaling.original_context_length"), count(scaling, "original_max_position_embeddings"));
+    }
+    if !without.tokenizer {
+        let words = vocabulary(case.vocab());
+        let kinds: Vec<i32> = words.iter().enumerate().map(|(i, _)| if i < 2 { 3 } else { 1 }).collect();
+        w.str("tokenizer.ggml.model", "gpt2");
+        w.str("tokenizer.ggml.pre", "gpt-2");
+        w.strings("tokenizer.ggml.tokens", &words);
+        w.i32s("tokenizer.ggml.token_type", &kinds);
+        w.strings("tokenizer.ggml.merges", &[]);
+        w.u32("tokenizer.ggml.bos_token_id", 0);
+        w.u32("tokenizer.ggml.eos_token_id", 1);
+    }
+
+    let mut tensors: Vec<(String, Vec<usize>, u32, Vec<u8>)> = Vec::new();
+    if kind == "llama3" {
+        let factors = llama3_factors(c, scaling, size);
+        let bytes = factors.iter().flat_map(|f| f.to_le_bytes()).collect();
+        tensors.push(("rope_freqs.weight".to_string(), vec![factors.len()], Stored::F32.gguf(), bytes));
+    }
+    for made in case.tensors() {
+        let made: Made = match () {
+            () if interleaved && made.name.contains("q_proj") => made.interleaved(heads),
+            () if interleaved && made.name.contains("k_proj") => made.interleaved(kv),
+            () => made,
+        };
+        let bytes = made.bytes(stored);
+        let (kind, bytes) = match made.shape.len() {
+            1 => (Stored::F32, rounded(&bytes, stored)),
+            _ => (stored, bytes),
+        };
+        tensors.push((gguf_name(&made.name), made.shape, kind.gguf(), bytes));
+    }
+    tensors.retain(|t| t.0 != without.tensor);
+
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend((tensors.len() as u64).to_le_bytes());
+    file.extend(w.entries.to_le_bytes());
+    let mut table = Writer { bytes: w.bytes, entries: 0 };
+    let mut offset = 0u64;
+    for (name, shape, kind, bytes) in &tensors {
+        table.text(name);
+        table.bytes.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().rev().for_each(|&d| table.bytes.extend((d as u64).to_le_bytes()));
+        table.bytes.extend(kind.to_le_bytes());
+        table.bytes.extend(offset.to_le_bytes());
+        offset += bytes.len().next_multiple_of(32) as u64;
+    }
+    file.extend(table.bytes);
+    file.resize(file.len().next_multiple_of(32), 0);
+    for (.., bytes) in tensors {
+        file.extend(&bytes);
+        file.resize(file.len().next_multiple_of(32), 0);
+    }
+    file
+}

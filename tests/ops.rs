@@ -1,0 +1,34 @@
+//! Every op, on every choice of kernels that the adapter can run, against plain loops in f64 (tests/reference); and the
+//! promises of plans.
+//!
+//! The driver is the platform's; `VK_ICD_FILENAMES` chooses another.
+
+#[path = "common/gpu.rs"]
+mod gpu;
+#[path = "reference/mod.rs"]
+mod reference;
+#[path = "common/tolerance.rs"]
+mod tolerance;
+
+#[path = "ops/attention.rs"]
+mod attention;
+#[path = "ops/attention_decode.rs"]
+mod attention_decode;
+#[path = "ops/embed.rs"]
+mod embed;
+#[path = "ops/heads.rs"]
+mod heads;
+#[path = "ops/last_row.rs"]
+mod last_row;
+#[path = "ops/linear.rs"]
+mod linear;
+#[path = "ops/plan.rs"]
+mod plan;
+#[path = "ops/rms_norm.rs"]
+mod rms_norm;
+#[path = "ops/rope_append.rs"]
+mod rope_append;
+#[path = "ops/sample.rs"]
+mod sample;
+#[path = "ops/silu_mul.rs"]
+mod silu_mul;

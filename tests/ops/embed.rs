@@ -1,0 +1,95 @@
+//! `Graph::embed` picks rows of a table, whole or in slices.
+
+use crate::gpu::{Stored, each_setup, matrix, run, state, untouched, upload};
+use crate::reference::weights::{Numbers, made_up};
+use crate::tolerance::{Tolerance, check};
+use inkstone::dtype::DType;
+use inkstone::gpu::{Gpu, Weight};
+use std::rc::Rc;
+
+/// A table cut into slices after the given rows.
+fn table(
+    gpu: &Rc<Gpu>,
+    dtype: DType,
+    rows: usize,
+    dim: usize,
+    cuts: &[usize],
+    numbers: &mut Numbers,
+) -> (Weight, Vec<f64>) {
+    let (bytes, values) = made_up(dtype, rows * dim, numbers);
+    let row = bytes.len() / rows;
+    let edges: Vec<usize> = [0].iter().chain(cuts).chain(&[rows]).copied().collect();
+    let part = |e: &[usize]| Stored { dtype, bytes: bytes[e[0] * row..e[1] * row].to_vec() };
+    (matrix(gpu, dim, &edges.windows(2).map(part).collect::<Vec<_>>()), values)
+}
+
+#[test]
+fn rows_are_those_of_the_table() {
+    const F: &[DType] = &[DType::F32, DType::F16, DType::BF16];
+    const ALL: &[DType] = &[DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
+    // Rows of the table, dimensions, tokens, where the table is cut.
+    let table_of_shapes: &[(usize, usize, usize, &[usize], &[DType])] = &[
+        (1, 1, 1, &[], F),
+        (3, 5, 2, &[], F),
+        (7, 31, 9, &[1], F),
+        (40, 32, 67, &[], ALL),
+        (40, 32, 1, &[13, 39], ALL),
+        (33, 33, 5, &[32], F),
+        (50, 100, 11, &[17, 18], F),
+        (301, 576, 65, &[64, 128, 300], ALL),
+    ];
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(1);
+        for &(rows, dim, t, cuts, dtypes) in table_of_shapes {
+            for &dtype in dtypes {
+                let (w, values) = table(gpu, dtype, rows, dim, cuts, &mut numbers);
+                // Always the first and the last row, and those at the cuts.
+                let mut ids: Vec<u32> = [0, rows - 1].iter().chain(cuts).map(|&i| i as u32).collect();
+                ids.extend((0..t).map(|_| numbers.below(rows) as u32));
+                ids.rotate_left(t / 2);
+                ids.truncate(t);
+                let id_region = upload(gpu, &ids);
+                let got = run(gpu, |g| g.embed(&w, &id_region, t, None)).values;
+                let want: Vec<f64> =
+                    ids.iter().flat_map(|&i| &values[i as usize * dim..(i as usize + 1) * dim]).copied().collect();
+                check(
+                    &format!("{name}: [{rows}, {dim}] {dtype:?} cut at {cuts:?}, {t} tokens"),
+                    &want,
+                    &got,
+                    Tolerance::Exact,
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn rows_without_a_token_are_not_written() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(2);
+        let (w, values) = table(gpu, DType::F32, 20, 36, &[9], &mut numbers);
+        let ids = upload(gpu, &(0..12u32).map(|i| (i * 7) % 20).collect::<Vec<_>>());
+        for n in [1, 5, 12] {
+            let state = state(gpu, 100, n);
+            let got = run(gpu, |g| g.embed(&w, &ids, 12, Some(&state))).values;
+            let want: Vec<f64> =
+                (0..n).flat_map(|i| &values[(i * 7) % 20 * 36..((i * 7) % 20 + 1) * 36]).copied().collect();
+            check(&format!("{name}: {n} of 12 rows"), &want, &got[..n * 36], Tolerance::Exact);
+            untouched(name, &got, n, 36);
+        }
+    });
+}
+
+/// Past 65,535 workgroups the grid folds into two dimensions.
+#[test]
+fn more_rows_than_one_dimension_of_a_grid() {
+    each_setup(|name, gpu| {
+        let (w, values) = table(gpu, DType::F32, 5, 1, &[], &mut Numbers(3));
+        let t = 65536 * 64 + 3;
+        let ids: Vec<u32> = (0..t).map(|i| (i % 5) as u32).collect();
+        let id_region = upload(gpu, &ids);
+        let got = run(gpu, |g| g.embed(&w, &id_region, t, None)).values;
+        let want: Vec<f64> = ids.iter().map(|&i| values[i as usize]).collect();
+        check(name, &want, &got, Tolerance::Exact);
+    });
+}

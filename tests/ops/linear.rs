@@ -1,0 +1,188 @@
+//! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
+
+use crate::gpu::{Stored, activation, each_setup, matrix, open, run, state, untouched, vector};
+use crate::reference::layers::{linear, rms_norm, silu_mul, wide};
+use crate::reference::weights::{Numbers, made_up};
+use crate::tolerance::{Tolerance, check};
+use inkstone::dtype::DType;
+use inkstone::gpu::{Family, Gpu, Tier};
+use inkstone::ops::Linear;
+use std::rc::Rc;
+
+const EPS: f32 = 1e-6;
+
+/// A linear layer to try: T rows of K into N, by a weight whose rows are stored in slices.
+#[derive(Clone, Debug)]
+struct Case<'a> {
+    t: usize,
+    k: usize,
+    slices: &'a [(DType, usize)],
+    norm: bool,
+    bias: bool,
+    residual: bool,
+    gated: bool,
+    /// How many of the rows hold tokens.
+    rows: Option<usize>,
+}
+
+const PLAIN: Case<'static> =
+    Case { t: 1, k: 1, slices: &[], norm: false, bias: false, residual: false, gated: false, rows: None };
+
+fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
+    let what = format!("{name}: {c:?}");
+    let (mut parts, mut weights) = (Vec::new(), Vec::new());
+    for &(dtype, rows) in c.slices {
+        let (bytes, values) = made_up(dtype, rows * c.k, numbers);
+        parts.push(Stored { dtype, bytes });
+        weights.extend(values);
+    }
+    let n = weights.len() / c.k;
+    let (x, norm, bias) = (numbers.floats(c.t * c.k), numbers.floats(c.k), numbers.floats(n));
+    let out = if c.gated { n / 2 } else { n };
+    let residual = numbers.floats(c.t * out);
+
+    let normed = if c.norm { rms_norm(&x, &norm, EPS) } else { wide(&x) };
+    let mut want = linear(&normed, &weights, c.k);
+    if c.bias {
+        want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i % n]));
+    }
+    if c.gated {
+        want = silu_mul(&want, out);
+    }
+    if c.residual {
+        want.iter_mut().zip(&residual).for_each(|(v, r)| *v += f64::from(*r));
+    }
+
+    let w = matrix(gpu, c.k, &parts);
+    let (x, residual) = (activation(gpu, &x, c.k), activation(gpu, &residual, out));
+    let (norm, bias) = (vector(gpu, &norm), vector(gpu, &bias));
+    let state = c.rows.map(|rows| state(gpu, 5, rows));
+    let got = run(gpu, |g| {
+        let with = Linear {
+            norm: c.norm.then_some((&norm, EPS)),
+            bias: c.bias.then_some(&bias),
+            residual: c.residual.then(|| g.given(&residual, [c.t, out])),
+            gated: c.gated,
+            state: state.as_ref(),
+        };
+        g.given(&x, [c.t, c.k]).linear_with(&w, with)
+    });
+    let rows = c.rows.unwrap_or(c.t);
+    check(&what, &want[..rows * out], &got.values[..rows * out], Tolerance::F32);
+    untouched(&what, &got.values, rows, out);
+}
+
+/// Every T around the tiles' edges, every K around a block's, odd N.
+#[test]
+fn shapes_around_every_edge() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(1);
+        let f32s = |n: usize| [(DType::F32, n)];
+        for t in [1, 2, 3, 4, 5, 7, 8, 31, 32, 33, 63, 64, 65, 67] {
+            for (k, n) in [(32, 1), (32, 65), (64, 3), (36, 5), (100, 63), (160, 131)] {
+                try_case(name, gpu, &Case { t, k, slices: &f32s(n), ..PLAIN }, &mut numbers);
+            }
+        }
+        for k in [1, 2, 3, 4, 5, 31, 33, 35, 63, 96, 127, 128, 132, 511, 512, 516, 1536] {
+            for (t, n) in [(1, 7), (6, 7)] {
+                try_case(name, gpu, &Case { t, k, slices: &f32s(n), ..PLAIN }, &mut numbers);
+            }
+        }
+        for n in [1, 2, 4, 15, 16, 17, 64, 127, 255, 257, 1029] {
+            for t in [1, 9] {
+                try_case(name, gpu, &Case { t, k: 64, slices: &f32s(n), ..PLAIN }, &mut numbers);
+            }
+        }
+    });
+}
+
+/// Everything that can be fused, in every combination, with and without a tail of K.
+#[test]
+fn fusions() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(2);
+        for mask in 0..16 {
+            let on = |bit: usize| mask & (1 << bit) != 0;
+            // A residual of gated rows with a bias has no meaning to any model, and the op says so.
+            let c = Case { norm: on(0), bias: on(1), residual: on(2), gated: on(3), ..PLAIN };
+            if c.bias && c.residual && c.gated {
+                continue;
+            }
+            for (t, k, n) in [(1, 64, 38), (1, 100, 38), (1, 36, 130), (5, 64, 38), (5, 100, 38), (35, 36, 70)] {
+                try_case(name, gpu, &Case { t, k, slices: &[(DType::F32, n)], ..c }, &mut numbers);
+            }
+        }
+        // Where K is not even a multiple of four.
+        for (t, k) in [(1, 35), (4, 35)] {
+            let c = Case { t, k, slices: &[(DType::F32, 10)], norm: true, gated: true, ..PLAIN };
+            try_case(name, gpu, &c, &mut numbers);
+        }
+    });
+}
+
+#[test]
+fn encodings_and_their_mixtures_in_slices() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(3);
+        for dtype in [DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0] {
+            for (t, k) in [(1, 32), (1, 96), (1, 576), (3, 96), (34, 288)] {
+                for n in [1, 67] {
+                    try_case(name, gpu, &Case { t, k, slices: &[(dtype, n)], ..PLAIN }, &mut numbers);
+                }
+                let gated = Case { t, k, slices: &[(dtype, 66)], norm: true, residual: true, gated: true, ..PLAIN };
+                try_case(name, gpu, &gated, &mut numbers);
+            }
+        }
+        // q, k and v stacked, as mixed quantizations store them; a weight over the binding limit, cut by rows.
+        let mixed: [&[(DType, usize)]; 4] = [
+            &[(DType::Q4_0, 64), (DType::Q8_0, 16), (DType::F16, 16)],
+            &[(DType::F32, 1), (DType::F32, 70), (DType::F32, 3)],
+            &[(DType::Q8_0, 5), (DType::BF16, 5)],
+            &[(DType::F16, 33), (DType::Q4_0, 1)],
+        ];
+        for slices in mixed {
+            for t in [1, 2, 37] {
+                for (norm, bias, residual) in [(false, false, false), (true, true, false), (false, true, true)] {
+                    let c = Case { t, k: 64, slices, norm, bias, residual, ..PLAIN };
+                    try_case(name, gpu, &c, &mut numbers);
+                }
+                let n: usize = slices.iter().map(|s| s.1).sum();
+                if n % 2 == 0 {
+                    try_case(name, gpu, &Case { t, k: 64, slices, norm: true, gated: true, ..PLAIN }, &mut numbers);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn rows_without_a_token_are_not_written() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(4);
+        for (t, rows) in [(2, 1), (40, 1), (40, 4), (40, 31), (40, 32), (40, 33), (70, 65), (70, 70)] {
+            for (norm, bias, residual, gated) in [
+                (false, false, false, false),
+                (true, false, true, false),
+                (true, false, false, true),
+                (true, true, false, true),
+            ] {
+                let c = Case { t, k: 64, slices: &[(DType::F32, 34)], norm, bias, residual, gated, rows: Some(rows) };
+                try_case(name, gpu, &c, &mut numbers);
+            }
+        }
+    });
+}
+
+/// An output matrix: more rows than a grid has workgroups in a dimension, when one makes few of them.
+#[test]
+fn as_many_rows_as_a_vocabulary() {
+    each_setup(|name, gpu| {
+        let slices = &[(DType::Q8_0, 151_936)];
+        try_case(name, gpu, &Case { t: 1, k: 32, slices, norm: true, ..PLAIN }, &mut Numbers(5));
+        try_case(name, gpu, &Case { t: 2, k: 32, slices, ..PLAIN }, &mut Numbers(6));
+    });
+    // 65,536 workgroups of sixteen rows, and one to spare: the grid folds.
+    let gpu = open(Some(Tier::Base), Some(Family::Generic));
+    let slices = &[(DType::F16, (1 << 20) + 1)];
+    try_case("generic", &gpu, &Case { t: 1, k: 4, slices, ..PLAIN }, &mut Numbers(7));
+}

@@ -1,0 +1,46 @@
+//! `Tensor::rms_norm` against its formula.
+
+use crate::gpu::{activation, each_setup, run, state, untouched, vector};
+use crate::reference::layers::rms_norm;
+use crate::reference::weights::Numbers;
+use crate::tolerance::{Tolerance, check};
+
+const EPS: f32 = 1e-5;
+
+#[test]
+fn rows_have_the_norm_of_the_weights() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(1);
+        for dim in [1, 2, 3, 4, 5, 31, 63, 64, 65, 100, 255, 576, 2048, 4099] {
+            let w = numbers.floats(dim);
+            let weight = vector(gpu, &w);
+            for rows in [1, 2, 3, 4, 5, 15, 16, 17, 67] {
+                // From numbers that eps outweighs to large ones.
+                for size in [1e-4, 1.0, 300.0] {
+                    let x: Vec<f32> = numbers.floats(rows * dim).iter().map(|v| v * size).collect();
+                    let region = activation(gpu, &x, dim);
+                    let got = run(gpu, |g| g.given(&region, [rows, dim]).rms_norm(&weight, EPS, None)).values;
+                    let what = format!("{name}: {rows} rows of {dim}, size {size}");
+                    check(&what, &rms_norm(&x, &w, EPS), &got, Tolerance::F32);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn rows_without_a_token_are_not_written() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(2);
+        let (rows, dim) = (19, 70);
+        let (x, w) = (numbers.floats(rows * dim), numbers.floats(dim));
+        let (region, weight) = (activation(gpu, &x, dim), vector(gpu, &w));
+        for n in [1, 4, 5, 18, 19] {
+            let state = state(gpu, 7, n);
+            let got = run(gpu, |g| g.given(&region, [rows, dim]).rms_norm(&weight, EPS, Some(&state))).values;
+            let want = rms_norm(&x[..n * dim], &w, EPS);
+            check(&format!("{name}: {n} of {rows} rows"), &want, &got[..n * dim], Tolerance::F32);
+            untouched(name, &got, n, dim);
+        }
+    });
+}

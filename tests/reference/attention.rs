@@ -1,0 +1,96 @@
+//! Rotary positions and attention, with every key and value in sight.
+
+/// The heads of a layer and how they are prepared.
+#[derive(Clone, Debug)]
+pub struct Heads {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub rope_dims: usize,
+    pub interleaved: bool,
+    /// Radians per position of each pair.
+    pub inv_freq: Vec<f64>,
+    pub factor: f64,
+    /// Weights for q and k, and eps.
+    pub head_norm: Option<(Vec<f32>, Vec<f32>, f32)>,
+}
+
+/// q, k and v of some rows after norm and rotation: `[T][H][Hd]`, `[T][K][Hd]`, `[T][K][Hd]`.
+pub struct Prepared {
+    pub q: Vec<Vec<Vec<f64>>>,
+    pub k: Vec<Vec<Vec<f64>>>,
+    pub v: Vec<Vec<Vec<f64>>>,
+}
+
+fn normed(x: &[f64], w: &[f32], eps: f32) -> Vec<f64> {
+    let mean = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
+    let scale = 1.0 / (mean + f64::from(eps)).sqrt();
+    x.iter().zip(w).map(|(v, w)| v * scale * f64::from(*w)).collect()
+}
+
+impl Heads {
+    /// A head's vector, rotated to a position (Su et al. 2021).
+    pub fn rotated(&self, x: &[f64], pos: usize) -> Vec<f64> {
+        let mut y = x.to_vec();
+        let half = self.rope_dims / 2;
+        for i in 0..half {
+            let (a, b) = if self.interleaved { (2 * i, 2 * i + 1) } else { (i, i + half) };
+            let angle = pos as f64 * self.inv_freq[i];
+            let (sin, cos) = (angle.sin() * self.factor, angle.cos() * self.factor);
+            y[a] = x[a] * cos - x[b] * sin;
+            y[b] = x[b] * cos + x[a] * sin;
+        }
+        y
+    }
+
+    /// Rows of q, k and v side by side, made ready; the first row is at position `pos`.
+    pub fn prepare(&self, rows: &[f32], pos: usize) -> Prepared {
+        let hd = self.head_dim;
+        let mut out = Prepared { q: Vec::new(), k: Vec::new(), v: Vec::new() };
+        for (t, row) in rows.chunks_exact((self.heads + 2 * self.kv_heads) * hd).enumerate() {
+            let head = |h: usize| row[h * hd..(h + 1) * hd].iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
+            let ready = |h: usize, is_q: bool| {
+                let x = match &self.head_norm {
+                    Some((q, k, eps)) => normed(&head(h), if is_q { q } else { k }, *eps),
+                    None => head(h),
+                };
+                self.rotated(&x, pos + t)
+            };
+            out.q.push((0..self.heads).map(|h| ready(h, true)).collect());
+            out.k.push((0..self.kv_heads).map(|h| ready(self.heads + h, false)).collect());
+            out.v.push((0..self.kv_heads).map(|h| head(self.heads + self.kv_heads + h)).collect());
+        }
+        out
+    }
+}
+
+/// Causal attention of rows `q` at positions from `pos` on, over all keys and values up to theirs. `[T * H * Hd]`
+pub fn attention(
+    q: &[Vec<Vec<f64>>],
+    pos: usize,
+    k: &[Vec<Vec<f64>>],
+    v: &[Vec<Vec<f64>>],
+    window: Option<usize>,
+) -> Vec<f64> {
+    let mut y = Vec::new();
+    for (t, heads) in q.iter().enumerate() {
+        let last = pos + t;
+        let first = window.map_or(0, |w| (last + 1).saturating_sub(w));
+        for (h, q) in heads.iter().enumerate() {
+            let kv = h / (heads.len() / k[0].len());
+            let score = |s: usize| q.iter().zip(&k[s][kv]).map(|(a, b)| a * b).sum::<f64>() / (q.len() as f64).sqrt();
+            let scores: Vec<f64> = (first..=last).map(score).collect();
+            let most = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(*s));
+            let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            for d in 0..q.len() {
+                let mut out = 0.0;
+                for (i, w) in weights.iter().enumerate() {
+                    out += w / sum * v[first + i][kv][d];
+                }
+                y.push(out);
+            }
+        }
+    }
+    y
+}

@@ -1,0 +1,6 @@
+//! What every op should compute, as plain loops over f64: slow on purpose, and sharing nothing with the code under test.
+
+pub mod attention;
+pub mod layers;
+pub mod sampling;
+pub mod weights;

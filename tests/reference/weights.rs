@@ -1,0 +1,80 @@
+//! Made-up numbers, and encodings of weights as the formats define them.
+
+use half::{bf16, f16};
+use inkstone::dtype::DType;
+
+/// Made-up numbers, the same on every machine: SplitMix64 (Steele et al. 2014).
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.word() % n as u64) as usize
+    }
+
+    /// In [-1, 1).
+    pub fn one(&mut self) -> f32 {
+        (self.word() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+    }
+
+    pub fn floats(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.one()).collect()
+    }
+}
+
+/// Rows of weights in some encoding: the bytes of a file and the numbers they stand for, exactly.
+pub fn made_up(dtype: DType, len: usize, numbers: &mut Numbers) -> (Vec<u8>, Vec<f64>) {
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    match dtype {
+        DType::F32 => {
+            for v in numbers.floats(len) {
+                bytes.extend(v.to_le_bytes());
+                values.push(f64::from(v));
+            }
+        }
+        DType::F16 => {
+            for v in numbers.floats(len).into_iter().map(f16::from_f32) {
+                bytes.extend(v.to_le_bytes());
+                values.push(v.to_f64());
+            }
+        }
+        DType::BF16 => {
+            for v in numbers.floats(len).into_iter().map(bf16::from_f32) {
+                bytes.extend(v.to_le_bytes());
+                values.push(v.to_f64());
+            }
+        }
+        // d * q
+        DType::Q8_0 => {
+            for _ in 0..len / 32 {
+                let d = f16::from_f32(0.004 + 0.004 * numbers.one().abs());
+                bytes.extend(d.to_le_bytes());
+                for _ in 0..32 {
+                    let q = numbers.word() as i8;
+                    bytes.push(q as u8);
+                    values.push(d.to_f64() * f64::from(q));
+                }
+            }
+        }
+        // d * (q - 8), byte i holding weight i below weight i + 16
+        DType::Q4_0 => {
+            for _ in 0..len / 32 {
+                let d = f16::from_f32(0.1 * numbers.one());
+                bytes.extend(d.to_le_bytes());
+                let pairs: Vec<u8> = (0..16).map(|_| numbers.word() as u8).collect();
+                values.extend(pairs.iter().map(|b| d.to_f64() * (f64::from(b & 15) - 8.0)));
+                values.extend(pairs.iter().map(|b| d.to_f64() * (f64::from(b >> 4) - 8.0)));
+                bytes.extend(pairs);
+            }
+        }
+        other => panic!("{} is compared with its golden values in tests/quants.rs", other.name()),
+    }
+    (bytes, values)
+}

@@ -1,0 +1,324 @@
+//! What the compiler does not check of ARCHITECTURE.md: the ladder and its invariants, budgets, habits. Each rule is a
+//! function from a file's path and text to what is wrong with it, so that it is shown here to find what it should.
+
+#[path = "tidy/code.rs"]
+mod code;
+
+use code::{code, imports, without_tests, words};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Every text file of the project by its path, but for what is made or fetched, and for golden data.
+fn files() -> BTreeMap<String, String> {
+    const SKIPPED: [&str; 10] =
+        ["target", "dist", "node_modules", ".git", ".cache", "out", "test-results", "golden", "quants", "conformance"];
+    const KINDS: [&str; 13] =
+        ["rs", "wgsl", "ts", "js", "mjs", "md", "toml", "json", "html", "css", "py", "lock", "yml"];
+    fn visit(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                // Golden data lie under tests; the recipes that make them are text like any other.
+                let data = ["golden", "quants", "conformance"].contains(&name) && !path.starts_with(root.join("tests"));
+                if !SKIPPED.contains(&name) || data {
+                    visit(&path, root, found);
+                }
+            } else if path.extension().is_some_and(|e| KINDS.contains(&e.to_str().unwrap_or_default())) {
+                // What is not UTF-8 is no text of ours.
+                if let Ok(text) = std::fs::read_to_string(&path) {
+                    found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_string(), text);
+                }
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeMap::new();
+    visit(root, root, &mut found);
+    assert!(found.len() > 100, "the project has more files than {}", found.len());
+    found
+}
+
+/// Applies a rule to every file and fails with all that it finds.
+fn hold(rule: impl Fn(&str, &str) -> Vec<String>) {
+    let found: Vec<String> = files().iter().flat_map(|(path, text)| rule(path, text)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// The rungs in order, as src/lib.rs draws them.
+fn rungs() -> Vec<String> {
+    let lib = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let drawn: Vec<&str> = lib.lines().filter(|l| l.starts_with("//!") && l.contains("  <  ")).collect();
+    let [line] = drawn[..] else { panic!("src/lib.rs draws the ladder once, not {} times", drawn.len()) };
+    words(line).map(|(_, w)| w.to_string()).collect()
+}
+
+/// The module of the crate that a file of src belongs to.
+fn module(path: &str) -> Option<&str> {
+    let inside = path.strip_prefix("src/")?;
+    inside.split('/').next()?.split('.').next()
+}
+
+/// A rung imports only those to its left.
+fn ladder(path: &str, text: &str, rungs: &[String]) -> Vec<String> {
+    let Some(here) = module(path).filter(|m| *m != "lib") else { return Vec::new() };
+    let Some(place) = rungs.iter().position(|r| r == here) else {
+        return vec![format!("{path}: {here} is not on the ladder that src/lib.rs draws")];
+    };
+    let text = code(text);
+    let mut found = Vec::new();
+    for (line, module) in imports(&text) {
+        // The crate's root has the error type, and the macros that are written `crate::name!`.
+        let module = if module == "Error" || module == "Result" { "error".to_string() } else { module };
+        match rungs.iter().position(|r| *r == module) {
+            Some(at) if at <= place => {}
+            Some(_) => found.push(format!("{path}:{line}: {here} may not import {module}, which is to its right")),
+            None => found.push(format!("{path}:{line}: crate::{module} is not a rung")),
+        }
+    }
+    if text.contains("super::super") {
+        found.push(format!("{path}: modules are named from the crate's root, not by super::super"));
+    }
+    found
+}
+
+/// Words that only some modules may say: (words, where, why).
+const PRIVATE: [(&[&str], &[&str], &str); 2] = [
+    (&["wgpu"], &["src/gpu/"], "only gpu names wgpu"),
+    (
+        &["wasm_bindgen", "wasm_bindgen_futures", "js_sys", "web_sys", "JsValue"],
+        &["src/web/"],
+        "only web names the browser's crates",
+    ),
+];
+
+/// Words that a module may not say: (where, words, why).
+const FOREIGN: [(&str, &[&str], &str); 1] = [(
+    "src/models/",
+    &["DType", "dtype", "ByteSource", "MemoryFiles", "DiskFiles", "LanguageFiles", "gguf", "safetensors", "fs", "u8"],
+    "models never see bytes, files or dtypes",
+)];
+
+fn invariants(path: &str, text: &str) -> Vec<String> {
+    if !path.starts_with("src/") {
+        return Vec::new();
+    }
+    let text = code(text);
+    let mut found = Vec::new();
+    for (line, word) in words(&text) {
+        for (private, places, why) in PRIVATE {
+            if private.contains(&word) && !places.iter().any(|p| path.starts_with(p)) {
+                found.push(format!("{path}:{line}: {word}: {why}"));
+            }
+        }
+        for (place, foreign, why) in FOREIGN {
+            if path.starts_with(place) && foreign.contains(&word) {
+                found.push(format!("{path}:{line}: {word}: {why}"));
+            }
+        }
+    }
+    found
+}
+
+/// The most lines of a file, by where it is. Over it: split, or argue in the commit that raises it.
+const BUDGETS: [(&str, &str, usize); 7] = [
+    ("src/models/", ".rs", 200),
+    ("src/ops/", ".rs", 200),
+    ("shaders/parts/", ".wgsl", 120),
+    ("shaders/", ".wgsl", 200),
+    ("src/", ".rs", 400),
+    ("tests/", ".rs", 500),
+    ("examples/", ".rs", 200),
+];
+
+fn budgets(path: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().count();
+    match BUDGETS.iter().find(|(folder, end, _)| path.starts_with(folder) && path.ends_with(end)) {
+        Some((_, _, budget)) if lines > *budget => vec![format!("{path} has {lines} lines; the budget is {budget}")],
+        _ => Vec::new(),
+    }
+}
+
+/// What may stand in no file: (phrase, why). Split, so that this file may stand.
+const PHRASES: [(&str, &str); 6] = [
+    (concat!("keep in ", "sync"), "a test compares, no comment promises"),
+    (concat!("kept in ", "sync"), "a test compares, no comment promises"),
+    (concat!("keep them in ", "sync"), "a test compares, no comment promises"),
+    (concat!("/wo", "rk/"), "a path of one machine"),
+    (concat!("/ro", "ot/"), "a path of one machine"),
+    (concat!("/ho", "me/"), "a path of one machine"),
+];
+
+fn phrases(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        for (phrase, why) in PHRASES {
+            if line.contains(phrase) {
+                found.push(format!("{path}:{}: `{phrase}`: {why}", i + 1));
+            }
+        }
+        let open = concat!("TO", "DO");
+        if line.match_indices(open).any(|(at, _)| !line[at + open.len()..].starts_with('(')) && !path.ends_with(".lock")
+        {
+            found.push(format!("{path}:{}: say whose: {open}(name)", i + 1));
+        }
+    }
+    found
+}
+
+/// What may not stand in code that people run: (what, why).
+const HABITS: [(&str, &str); 7] = [
+    (".unwrap()", "an error is handled, or `expect` says why there is none"),
+    (".ok();", "an error is handled"),
+    ("todo!", "finish it"),
+    ("unimplemented!", "finish it"),
+    ("dbg!", "remove it"),
+    ("println!", "a library prints nothing"),
+    ("unsafe ", "nothing here needs it"),
+];
+
+fn habits(path: &str, text: &str) -> Vec<String> {
+    if !path.starts_with("src/") || !path.ends_with(".rs") {
+        return Vec::new();
+    }
+    let text = without_tests(&code(text));
+    let mut found = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        for (what, why) in HABITS {
+            // A value that is passed on is not swallowed.
+            let passed_on = what == ".ok();" && (line.contains(" = ") || line.trim_start().starts_with("return "));
+            if line.contains(what) && !passed_on {
+                found.push(format!("{path}:{}: `{}`: {why}", i + 1, what.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// Lock files name the public registries and no other place.
+fn sources(path: &str, text: &str) -> Vec<String> {
+    let public = match path.rsplit('/').next() {
+        Some("package-lock.json") => ["\"resolved\": \"https://registry.npmjs.org/", "\"resolved\": \""],
+        Some("Cargo.lock") => ["source = \"registry+https://github.com/rust-lang/crates.io-index\"", "source = \""],
+        _ => return Vec::new(),
+    };
+    let [good, any] = public;
+    let lines = text.lines().enumerate().filter(|(_, l)| l.contains(any) && !l.contains(good));
+    lines.map(|(i, l)| format!("{path}:{}: {}: not the public registry", i + 1, l.trim())).collect()
+}
+
+#[test]
+fn rungs_import_only_those_to_their_left() {
+    let rungs = rungs();
+    assert_eq!(rungs.first().map(String::as_str), Some("error"));
+    hold(|path, text| ladder(path, text, &rungs));
+}
+
+#[test]
+fn modules_say_only_what_they_may() {
+    hold(invariants);
+}
+
+#[test]
+fn files_stay_within_their_budgets() {
+    let files = files();
+    let rust: usize = files.iter().filter(|(p, _)| p.starts_with("src/")).map(|(_, t)| t.lines().count()).sum();
+    let shaders: usize = files.iter().filter(|(p, _)| p.starts_with("shaders/")).map(|(_, t)| t.lines().count()).sum();
+    println!("{rust} lines in src, {shaders} in shaders");
+    hold(budgets);
+}
+
+#[test]
+fn no_file_says_what_none_should() {
+    hold(phrases);
+}
+
+#[test]
+fn code_keeps_the_habits() {
+    hold(habits);
+}
+
+#[test]
+fn locks_name_public_registries_alone() {
+    hold(sources);
+}
+
+/// `linear_vec` is tested in tests/ops/linear_vec.rs or in tests/ops/linear.rs.
+#[test]
+fn every_kernel_has_its_cases() {
+    let files = files();
+    for kernel in inkstone::ops::KERNELS {
+        let stems = kernel.name.match_indices('_').map(|(at, _)| &kernel.name[..at]).chain([kernel.name]);
+        let cases: Vec<String> = stems.map(|s| format!("tests/ops/{s}.rs")).filter(|f| files.contains_key(f)).collect();
+        assert!(!cases.is_empty(), "{} has no cases in tests/ops", kernel.name);
+        let listed = cases.iter().any(|f| files["tests/ops.rs"].contains(&f["tests/".len()..]));
+        assert!(listed, "tests/ops.rs runs none of {cases:?}");
+    }
+}
+
+/// The table of slots names every kernel and every part.
+#[test]
+fn the_readme_of_shaders_names_them_all() {
+    let readme = &files()["shaders/README.md"];
+    for kernel in inkstone::ops::KERNELS {
+        assert!(readme.contains(&format!("`{}`", kernel.name)), "shaders/README.md does not name {}", kernel.name);
+    }
+    for part in inkstone::ops::parts() {
+        let named = [part.name, part.name.split('_').next().unwrap_or_default()];
+        let named = named.iter().any(|n| readme.contains(&format!("`{n}`")) || readme.contains(&format!("`{n}_*`")));
+        assert!(named, "shaders/README.md does not name {}", part.name);
+    }
+}
+
+#[test]
+fn the_rules_find_what_they_should() {
+    let order: Vec<String> = rungs();
+    let wrong = |found: Vec<String>, what: &str| assert!(!found.is_empty(), "not found: {what}");
+    let right = |found: Vec<String>, what: &str| assert!(found.is_empty(), "{what}: {found:?}");
+    for (path, text) in [
+        ("src/format/gguf.rs", "use crate::gpu::Gpu;"),
+        ("src/format/gguf.rs", "use crate::text::Tokenizer;"),
+        ("src/gpu/plan.rs", "use crate::{Error, ops::Linear};"),
+        ("src/gpu/plan.rs", "fn f() { crate::models::f() }"),
+        ("src/models/x.rs", "use crate::{\n    Result,\n    generate::{A, B},\n};"),
+        ("src/shape.rs", "use crate::format::x;"),
+        ("src/gpu/a.rs", "use super::super::web::x;"),
+        ("src/tricks/a.rs", ""),
+        ("src/ops/a.rs", "use crate::nowhere::x;"),
+    ] {
+        wrong(ladder(path, text, &order), text);
+    }
+    for (path, text) in [
+        ("src/models/x.rs", "use crate::{Error, Result, load::{Part, Weights}, gpu::Gpu};"),
+        ("src/text/x.rs", "// crate::gpu is far away\nuse crate::format::Metadata;\nconst X: &str = \"crate::gpu\";"),
+        ("src/web/x.rs", "use crate::generate::A;"),
+        ("tests/x.rs", "use crate::web::A;"),
+    ] {
+        right(ladder(path, text, &order), text);
+    }
+    wrong(invariants("src/ops/x.rs", "let b: wgpu::Buffer = x;"), "wgpu outside gpu");
+    wrong(invariants("src/generate/x.rs", "use js_sys::Array;"), "JavaScript outside web");
+    wrong(invariants("src/models/x.rs", "fn f(d: DType) {}"), "a dtype in a model");
+    wrong(invariants("src/models/x.rs", "let f = std::fs::read(p);"), "a file in a model");
+    right(invariants("src/gpu/x.rs", "use wgpu::Buffer;"), "wgpu in gpu");
+    right(
+        invariants("src/ops/x.rs", "//! wgpu\nlet s = \"wgpu\"; let c = '\"'; let r = r#\"wgpu\"#; /* wgpu */"),
+        "no code",
+    );
+    wrong(budgets("src/models/x.rs", &"\n".repeat(201)), "a long model");
+    right(budgets("src/load/x.rs", &"\n".repeat(400)), "a file at its budget");
+    wrong(phrases("a.md", concat!("these are kept in ", "sync")), "a promise");
+    wrong(phrases("a.json", concat!("see /wo", "rk/main")), "a path");
+    wrong(phrases("a.rs", concat!("// TO", "DO: later")), "nobody's task");
+    right(phrases("a.rs", concat!("// TO", "DO(ada): later")), "somebody's task");
+    for what in ["x.unwrap()", "x.ok();", "todo!()", "unsafe { f() }"] {
+        wrong(habits("src/x.rs", &format!("fn f() {{ {what} }}")), what);
+        wrong(habits("src/x.rs", &format!("#[cfg(test)]\nmod tests {{ fn g() {{}} }}\nfn f() {{ {what} }}")), what);
+        right(habits("src/x.rs", &format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{ fn f() {{ {what} }} }}")), what);
+        right(habits("tests/x.rs", what), what);
+        right(habits("src/x.rs", &format!("/// {what}\nconst X: &str = \"{what}\";")), what);
+    }
+    wrong(sources("package-lock.json", "\"resolved\": \"https://mirror.example/a.tgz\""), "a mirror");
+    wrong(sources("a/Cargo.lock", "source = \"registry+https://mirror.example/index\""), "a mirror");
+    right(sources("package-lock.json", "\"resolved\": \"https://registry.npmjs.org/a.tgz\""), "the registry");
+}

@@ -1,0 +1,62 @@
+// A conversation with SmolLM2-135M-Instruct as someone has it who clones the project and runs `npm start`. Chromium
+// computes on the CPU here, about a token a second: everything is asked once, and briefly.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openBrowser } from "./browser.mjs";
+
+let browser, page;
+
+before(async () => {
+  browser = await openBrowser({ context: { viewport: { width: 1280, height: 800 }, locale: "en-GB" } });
+  browser.context.setDefaultTimeout(240_000);
+  page = await browser.newPage("/chat.html");
+});
+
+after(() => browser?.close());
+
+const last = ".turn.assistant:last-child";
+const answer = () => page.locator(`${last} .answer`).innerText();
+
+test("the demo model is downloaded, opened and answers", async () => {
+  await page.click("#open-drawer");
+  for (const [name, value] of [["temperature", 0], ["repetitionPenalty", 1], ["maxTokens", 8]]) {
+    await page.fill(`#set-${name}`, String(value));
+    await page.locator(`#set-${name}`).blur();
+  }
+  await page.click("#close-drawer");
+  await page.click("#open-model");
+  await page.waitForSelector(".bar");
+  await page.waitForSelector("#model-button[data-step=ready]");
+  assert.equal(await page.locator("#line").innerText(), "The ink is ready.");
+  await page.fill("#prompt", "What is the capital of France?");
+  await page.press("#prompt", "Enter");
+  await page.waitForSelector(`${last} .meta`);
+  assert.match(await answer(), /The capital of France is Paris/);
+  assert.match(await page.locator("#stats").innerText(), /tok\/s · \d+ \/ [\d,]+ tokens · GPU \d+ MB/);
+});
+
+test("it is stopped in the middle", async () => {
+  await page.click("#open-drawer");
+  await page.fill("#set-maxTokens", "64");
+  await page.click("#close-drawer");
+  await page.hover(last);
+  await page.click(`${last} .again`);
+  await page.waitForFunction(() => document.querySelector(".turn.assistant[aria-busy] .answer")?.textContent.trim().length > 2);
+  await page.click("#send.stop");
+  await page.waitForSelector(`${last} .meta >> text=stopped`);
+  assert.ok("The capital of France is Paris.".startsWith((await answer()).trim()), await answer());
+  assert.equal((await page.locator(`${last} .branch-place`).innerText()).trim(), "2 / 2");
+});
+
+test("after a reload the conversation is there and the model opens from this device", async () => {
+  const requests = [];
+  browser.context.on("request", (request) => requests.push(request.url()));
+  await page.reload();
+  await page.waitForSelector("#model-button[data-step=ready]");
+  assert.equal((await page.locator(`${last} .branch-place`).innerText()).trim(), "2 / 2");
+  await page.click(`${last} .branch-before`);
+  assert.match(await answer(), /Paris/);
+  assert.deepEqual(requests.filter((address) => address.endsWith(".gguf")), []);
+  assert.deepEqual(page.problems, []);
+});

@@ -1,0 +1,224 @@
+/** The chat page: puts the parts together and lets them follow the signals. */
+import { byId, fill, h } from "../shared-ui/dom.js";
+import { language, setLanguage, t, translatePage, type Language } from "../shared-ui/i18n.js";
+import { writeSetting } from "../shared-ui/storage.js";
+import { setTheme, theme, type Theme } from "../shared-ui/theme.js";
+import { announce } from "./announce.js";
+import { DEMO, choiceFromText, choiceOf } from "./catalogue.js";
+import { Composer } from "./composer.js";
+import { thread } from "./conversation.js";
+import { Desk } from "./desk.js";
+import { Drawer } from "./drawer.js";
+import { acceptDrops } from "./drop.js";
+import { Follower } from "./follow.js";
+import { Panel } from "./panel.js";
+import { Picker, STATUS, drawModelButton } from "./picker.js";
+import { Rail } from "./rail.js";
+import * as session from "./session.js";
+import { Sides } from "./sides.js";
+import { Speaker } from "./speaker.js";
+import { drawStats } from "./stats.js";
+import { supportPage } from "./support.js";
+import { Transcript, raiseMaxTokens } from "./transcript.js";
+
+class ChatPage {
+  private readonly sides = new Sides();
+  private readonly picker = new Picker();
+  private readonly panel: Panel;
+  private readonly drawer: Drawer;
+  private readonly transcript: Transcript;
+  private readonly rail: Rail;
+  private readonly composer: Composer;
+  private readonly speaker = new Speaker(byId("spoken"));
+  private readonly follower: Follower;
+
+  constructor(private readonly desk: Desk) {
+    this.panel = new Panel(() => void this.picker.show(), () => desk.waitNoMore());
+    this.drawer = new Drawer(desk);
+    this.transcript = new Transcript(byId("transcript"), desk, {
+      showSetting: (name) => {
+        raiseMaxTokens();
+        this.sides.open("drawer", true);
+        this.drawer.point(name);
+      },
+    });
+    this.rail = new Rail(desk, () => this.sides.closeOver());
+    this.composer = new Composer(desk, canAnswer, () => this.transcript.editLast());
+    this.follower = new Follower(() => this.composer.field.focus());
+    this.followDesk();
+    this.followModel();
+    this.listen();
+    this.rail.draw();
+    this.drawPage();
+    drawModelButton(byId("model-button"));
+  }
+
+  // --- Drawing -------------------------------------------------------------------------------------------------------
+
+  /** What depends on the open conversation and on the model. */
+  private drawPage(): void {
+    const { title } = this.desk.open.value;
+    document.title = title ? `${title} · Inkstone` : "Inkstone";
+    this.drawEmpty();
+    this.panel.draw();
+    this.transcript.draw();
+    this.composer.draw();
+    drawStats(this.desk);
+  }
+
+  private drawEmpty(): void {
+    const { turns } = this.desk.open.value;
+    const now = session.state.value;
+    const blank = turns.length === 0;
+    byId("empty").hidden = !blank;
+    byId("title").hidden = blank;
+    byId("title").textContent = this.desk.open.value.title;
+    byId("desk").dataset.blank = String(blank);
+    // Where the last answer itself says that the GPU failed, saying so twice helps nobody.
+    const last = thread(this.desk.open.value).pop();
+    const said = now.step === "trouble" && now.trouble.code === "Gpu" && last?.trouble?.code === "Gpu";
+    this.panel.root.hidden = now.step === "ready" || said;
+    // One panel: in the middle of an empty page, above the composer otherwise.
+    const place = byId(blank ? "empty-panel" : "dock");
+    if (this.panel.root.parentElement !== place) place.append(this.panel.root);
+    const ready = now.step === "ready";
+    byId("line").textContent = t(ready ? "lineReady" : "lineFirst");
+    byId("line-more").textContent = t(ready ? "lineReadyMore" : "lineFirstMore");
+    const starters = byId("starters");
+    starters.hidden = !ready;
+    const begin = (key: "starter1" | "starter2" | "starter3") =>
+      h("button", { type: "button", class: "starter", onClick: () => this.composer.write(t(key)) }, t(key));
+    fill(starters, begin("starter1"), begin("starter2"), begin("starter3"));
+  }
+
+  // --- Following -----------------------------------------------------------------------------------------------------
+
+  private followDesk(): void {
+    const { desk } = this;
+    let shown = desk.open.value.id;
+    desk.open.watch(({ id }) => {
+      this.drawPage();
+      this.rail.draw();
+      this.drawer.draw();
+      if (id !== shown) this.follower.toEnd();
+      shown = id;
+    });
+    desk.list.watch(() => this.rail.draw());
+    let before = desk.writing.value;
+    desk.writing.watch((writing) => {
+      if (writing) {
+        this.speaker.begin();
+        this.follower.toEnd();
+      } else if (before) this.speaker.follow(before.turn.text, true);
+      before = writing;
+      this.composer.draw();
+      this.rail.draw();
+      drawStats(desk);
+    });
+    desk.grown.watch((turn) => {
+      if (!turn || turn !== desk.writing.value?.turn) return;
+      this.speaker.follow(turn.text, false);
+      drawStats(desk);
+    });
+    desk.notKept.watch((why) => announce(t("notKept", { why })));
+  }
+
+  private followModel(): void {
+    session.state.watch((now) => {
+      drawModelButton(byId("model-button"));
+      this.drawPage();
+      this.drawer.draw();
+      if (now.step !== "none" && now.step !== "trouble") {
+        this.speaker.begin();
+        this.speaker.say(`${now.choice.name}: ${t(now.step === "chosen" ? (now.fit.fits ? "fits" : "fitsNot") : STATUS[now.step])}`);
+      }
+      if (now.step === "chosen" && now.fit.fits && this.desk.waitingTurn) void session.open(now.choice);
+      if (now.step !== "ready") return;
+      if (document.activeElement === document.body) this.composer.field.focus();
+      void this.desk.resume();
+    });
+  }
+
+  // --- Buttons, keys, files ------------------------------------------------------------------------------------------
+
+  private listen(): void {
+    byId("model-button").addEventListener("click", () => void this.picker.show());
+    byId("new").addEventListener("click", () => {
+      this.desk.begin();
+      this.sides.closeOver();
+      this.composer.field.focus();
+    });
+    byId("export-all").addEventListener("click", () => this.rail.exportAll());
+    const themes = byId<HTMLSelectElement>("theme");
+    themes.value = theme.value;
+    themes.addEventListener("change", () => setTheme(themes.value as Theme));
+    const languages = byId<HTMLSelectElement>("language");
+    languages.value = language.value;
+    languages.addEventListener("change", () => setLanguage(languages.value as Language));
+    language.watch(() => {
+      translatePage();
+      this.transcript.redraw();
+      this.drawer.redraw();
+      this.rail.draw();
+      this.picker.draw();
+      this.drawPage();
+      drawModelButton(byId("model-button"));
+    });
+    addEventListener("keydown", (event) => this.key(event));
+    addEventListener("pagehide", () => writeSetting("opening", undefined));
+    acceptDrops((files) => {
+      const [file] = files.values();
+      if (files.size === 1 && file && /\.json$/i.test(file.name)) void this.rail.import(file);
+      else this.picker.takeFiles(files);
+    });
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.isComposing || event.defaultPrevented || byId<HTMLDialogElement>("picker").open) return;
+    if (event.key === "Escape") {
+      if (this.desk.writing.value || this.desk.waitingTurn) {
+        this.desk.stop();
+        this.composer.draw();
+      } else if (!this.sides.closeOver()) return;
+      event.preventDefault();
+    } else if (event.key === "/" && !event.ctrlKey && !event.metaKey && !(event.target as Element).closest?.("input, textarea, select")) {
+      event.preventDefault();
+      this.composer.field.focus();
+    }
+  }
+
+  // --- The first look at GPU and model -------------------------------------------------------------------------------
+
+  /** What the page does by itself: asks the GPU, then opens the model of last time or looks at the one that is asked for. */
+  async firstModel(): Promise<void> {
+    const asked = choiceFromText(new URLSearchParams(location.search).get("model") ?? "");
+    const last = session.lastChoice();
+    const answer = await session.askDevice().catch((error: unknown) => ({ supported: false, reason: session.troubleOf(error).message }));
+    if (!answer.supported) {
+      fill(byId("no-gpu"), supportPage(answer.reason, () => location.reload()));
+      byId("desk").dataset.gpu = "none";
+      return;
+    }
+    if (asked) return session.choose(asked);
+    if (last?.died) announce(t("diedOpening", { name: last.choice.name }));
+    else if (last && (await session.keptPart(last.choice)) === "whole") {
+      await session.open(last.choice);
+      return;
+    }
+    // Without being asked the page looks only at the model it brings along: naming a hub model would tell the hub.
+    await session.choose(choiceOf(DEMO));
+  }
+}
+
+/** Whether a message can be sent: to a model that is open, or one that a message may open. */
+function canAnswer(): boolean {
+  const now = session.state.value;
+  return now.step === "chosen" ? now.fit.fits : now.step !== "none" && now.step !== "checking";
+}
+
+translatePage();
+const desk = await Desk.start();
+const page = new ChatPage(desk);
+document.documentElement.dataset.ready = "true";
+if (!desk.lasting) announce(t("notLasting"));
+void page.firstModel();

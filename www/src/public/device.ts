@@ -1,0 +1,18 @@
+import { connection } from "../internal/client.js";
+import { plain } from "../internal/plain.js";
+import { describeSource } from "../internal/source.js";
+import { InkstoneError } from "./error.js";
+import type { DeviceOptions, Estimate, LoadOptions, ProbeResult, Source } from "./types.js";
+
+/** What this browser's GPU can do, and whether every kernel computes rightly on it. */
+export async function probe(options: DeviceOptions & { signal?: AbortSignal } = {}): Promise<ProbeResult> {
+  const { signal, ...rest } = options;
+  return connection().call("probe", { options: plain(rest) }, { signal });
+}
+
+/** Whether a model fits, before it is downloaded: reads the headers of its files only. */
+export async function estimate(source: Source, options: LoadOptions = {}): Promise<Estimate> {
+  const { signal, onProgress: _, lora, hub, ...rest } = options;
+  if (lora?.length) throw new InkstoneError("Unsupported", "`lora` works with image models only: leave it out");
+  return connection().call("estimate", { source: describeSource(source, hub), options: plain(rest) }, { signal });
+}

@@ -1,0 +1,6 @@
+export { cache } from "./cache.js";
+export { estimate, probe } from "./device.js";
+export { InkstoneError } from "./error.js";
+export type { ErrorCode } from "./error.js";
+export { LanguageModel } from "./language.js";
+export type * from "./types.js";
