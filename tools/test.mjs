@@ -5,6 +5,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { assets, fetchAsset } from "./assets.mjs";
 import { build, readRecipe } from "./build.mjs";
@@ -12,7 +13,9 @@ import { setUpBuild, setUpTests } from "./setup.mjs";
 import { Trouble, cacheFolder, main, root } from "./shell.mjs";
 
 /** The suites of `cargo test` that compute on a device: they run on two Vulkan drivers. */
-const GPU_SUITES = ["ops", "quants", "models"];
+const GPU_SUITES = ["ops", "quants", "models", "generate"];
+/** Those of them that run whole models: they run once more with the kernels that a GPU gets. */
+const MODEL_SUITES = ["models", "generate"];
 /** No test may take longer. */
 const TEST_SECONDS = 900;
 
@@ -29,8 +32,11 @@ const STAGES = {
   clippy: () => command("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]),
   // Lavapipe: f16, subgroups of 8, bindings of at most 128 MiB.
   native: () => cargoTest([], setup.lavapipe),
+  // Made for GPUs, these kernels are slow on a CPU: the longest test runs with the others only.
+  "native-generic": () =>
+    cargoTest([...only(MODEL_SUITES), "--", "--skip", "smollm2_answers"], setup.lavapipe, { INKSTONE_FAMILY: "generic" }),
   // SwiftShader: no f16, subgroups of 4; what the browser tests compute on.
-  swiftshader: () => cargoTest(GPU_SUITES.flatMap((suite) => ["--test", suite]), setup.swiftshader),
+  swiftshader: () => cargoTest(only(GPU_SUITES), setup.swiftshader),
   wasm: async () => {
     await build({ denyWarnings: true });
     // Debian's second compiler has no clippy: there the compiler's own warnings are all that can be had.
@@ -96,10 +102,15 @@ async function command(program, args, env) {
 }
 
 /** The variables that make this Vulkan driver the only one, by the loader's old name and its new one. */
-const driverEnvironment = (driver) => ({ VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver });
+function driverEnvironment(driver) {
+  // Drivers complain on every device where a desktop's variable is not set.
+  return { VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver, XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir() };
+}
 
-async function cargoTest(args, driver) {
-  const env = { ...driverEnvironment(driver), INKSTONE_CACHE: cacheFolder };
+const only = (suites) => suites.flatMap((suite) => ["--test", suite]);
+
+async function cargoTest(args, driver, more = {}) {
+  const env = { ...driverEnvironment(driver), INKSTONE_CACHE: cacheFolder, ...more };
   const { code, output } = await watch("cargo", ["test", "--locked", "--no-fail-fast", ...args], env);
   const pattern = /^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored;.*$/gm;
   return tally(code, [...output.matchAll(pattern)].map(([line, ...counts]) => [line, ...counts.map(Number)]));

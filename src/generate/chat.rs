@@ -4,6 +4,7 @@ use super::options::{GenerateOptions, OnOverflow};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
+use web_time::{SystemTime, UNIX_EPOCH};
 
 /// What is answered: a string or a list of messages, as JSON.
 pub(super) struct Prompt {
@@ -106,7 +107,10 @@ fn render(t: &Tokenizer, messages: &[Value], o: &GenerateOptions) -> Result<Prom
     if let Some(on) = o.reasoning {
         extra.insert("enable_thinking".into(), json!(on));
     }
-    let text = template.render(&Value::Array(messages.to_vec()), o.tools.as_ref(), true, &extra)?;
+    // For templates that state the date.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    extra.insert("now".into(), json!(now));
+    let text = template.render(&Value::Array(messages.to_vec()), None, true, &extra)?;
     Ok(Prompt { tokens: t.encode_chat(&text), thinking: text.trim_end().ends_with(OPEN) })
 }
 

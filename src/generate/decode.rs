@@ -65,8 +65,10 @@ pub(super) struct Session {
     seed: u64,
     /// Steps sampled since [`Session::begin`].
     steps: usize,
-    /// Where the next token goes.
+    /// Where the next token goes. Between calls, the number of cached tokens.
     position: usize,
+    /// Results of steps past the end of an answer, on their way while nobody waits.
+    leftover: Vec<Arriving>,
 }
 
 impl Session {
@@ -125,6 +127,7 @@ impl Session {
             seed: 0,
             steps: 0,
             position: 0,
+            leftover: Vec::new(),
         })
     }
 
@@ -156,9 +159,25 @@ impl Session {
         self.gpu.idle().await
     }
 
+    /// Lets go of steps that were submitted past the end of an answer.
+    pub fn leave(&mut self, arriving: impl IntoIterator<Item = Arriving>) {
+        self.leftover.extend(arriving);
+    }
+
+    /// Says which tokens' keys and values the cache holds now.
+    pub fn settle(&mut self, cached: Vec<u32>) {
+        self.position = cached.len();
+        self.cached = cached;
+    }
+
     /// Sets how tokens are picked from now on.
-    pub fn begin(&mut self, options: &GenerateOptions, seed: u64, prompt: &[u32]) {
-        let o = options;
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::Gpu`], while an earlier call's last steps are waited for.
+    pub async fn begin(&mut self, o: &GenerateOptions, seed: u64, prompt: &[u32], abort: &Abort) -> Result<()> {
+        while let Some(left) = self.leftover.pop() {
+            self.arrive(left, abort).await?;
+        }
         self.seed = seed;
         self.steps = 0;
         let adjust = if o.adjusts() { 1.0 } else { 0.0 };
@@ -185,6 +204,7 @@ impl Session {
             }
             self.history.write(0, bytemuck::cast_slice(&history));
         }
+        Ok(())
     }
 
     fn write_inputs(&self, position: usize, tokens: &[u32]) {
@@ -213,6 +233,7 @@ impl Session {
         abort: &Abort,
     ) -> Result<Option<Arriving>> {
         self.cached.truncate(keep);
+        self.position = keep;
         let mut arriving = None;
         let mut done = 0;
         while done < tokens.len() {
@@ -291,7 +312,7 @@ impl Session {
     /// Logits after each of `tokens`, from an empty context.   -> [T * V]
     pub async fn score(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
         self.steps = 0;
-        self.cached.clear();
+        self.settle(Vec::new());
         let rows = most_of_a_chunk(&self.gpu, self.kv.capacity).min(SCORE);
         if self.score.is_none() {
             let (state, ids) = (self.inputs.region().sub(0, STATE), self.inputs.region().sub(STATE, 4 * rows as u64));
@@ -312,7 +333,7 @@ impl Session {
             let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
             logits.chunks(stride).take(chunk.len()).for_each(|row| out.extend(&row[..self.vocab]));
         }
-        self.cached = tokens.to_vec();
+        self.settle(tokens.to_vec());
         Ok(out)
     }
 }

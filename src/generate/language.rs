@@ -282,7 +282,7 @@ impl Answer<'_> {
     async fn run(&mut self) -> Result<FinishReason> {
         self.usage.prompt_tokens = self.context.len();
         let seed = self.options.seed.unwrap_or_else(random_seed);
-        self.session.begin(self.options, seed, &self.context);
+        self.session.begin(self.options, seed, &self.context, self.abort).await?;
         let same = self.session.cached.iter().zip(&self.context).take_while(|(a, b)| a == b).count();
         // The last token is processed again, for its logits.
         let keep = same.min(self.context.len() - 1);
@@ -334,6 +334,7 @@ impl Answer<'_> {
             pending -= ids.len();
             for id in ids {
                 if let Some(reason) = self.take(id, most).await? {
+                    self.session.leave(arriving);
                     return Ok(Some(reason));
                 }
             }
@@ -379,15 +380,15 @@ impl Answer<'_> {
 
     fn finish(mut self, finish: Result<FinishReason>) -> (Result<GenerationResult>, Session) {
         // Keys and values exist for every token that was fed, whether or not it was accepted.
-        let fed = self.session.position().min(self.context.len());
-        if fed >= self.session.cached.len() && self.context.starts_with(&self.session.cached) {
-            self.session.cached = self.context[..fed].to_vec();
+        if self.context.starts_with(&self.session.cached) {
+            let fed = self.session.position().min(self.context.len());
+            self.session.settle(self.context[..fed].to_vec());
         }
         let finish_reason = match finish {
             Ok(reason) => reason,
             Err(Error::Cancelled) => FinishReason::Abort,
             Err(e) => {
-                self.session.cached.clear();
+                self.session.settle(Vec::new());
                 return (Err(e), self.session);
             }
         };

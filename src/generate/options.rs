@@ -78,9 +78,9 @@ pub struct GenerateOptions {
     pub ignore_eos: bool,
     /// When the context is full.
     pub on_overflow: OnOverflow,
-    /// Tools offered to the template, as it wants them.
-    pub tools: Option<serde_json::Value>,
     /// Not supported yet: asking for it is an error, not a silent free text.
+    pub tools: Option<serde_json::Value>,
+    /// Not supported yet, likewise.
     pub response_format: Option<serde_json::Value>,
 }
 
@@ -142,6 +142,9 @@ impl GenerateOptions {
         }
         if let Some((id, bias)) = self.logit_bias.iter().find(|(_, b)| !b.is_finite()) {
             return Err(Error::unsupported(format!("logitBias of token {id} is {bias}; give a finite number")));
+        }
+        if self.tools.as_ref().is_some_and(|t| t.as_array().is_none_or(|t| !t.is_empty())) {
+            return Err(Error::unsupported("tools are not supported yet; describe them in the prompt"));
         }
         if self.response_format.is_some() {
             return Err(Error::unsupported("responseFormat is not supported yet; ask for the format in the prompt"));

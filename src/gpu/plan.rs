@@ -255,7 +255,9 @@ fn place(gpu: &Rc<Gpu>, recording: &Recording) -> (Vec<Option<Region>>, Vec<Rc<B
 fn locate(recording: &Recording, message: &str) -> String {
     let web = cfg!(target_arch = "wasm32");
     let variant = recording.nodes.iter().map(|n| &n.variant).find(|v| message.contains(&v.label()));
-    let line = message
+    // A label may end with a number, right before the line's.
+    let line = variant
+        .map_or_else(|| message.to_string(), |v| message.replace(&v.label(), ""))
         .split(|c: char| !(c.is_ascii_digit() || c == ':'))
         .find_map(|w| w.trim_matches(':').split_once(':')?.0.parse::<usize>().ok());
     match (variant, line) {

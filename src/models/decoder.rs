@@ -73,7 +73,7 @@ impl Decoder {
             token_embd: w.matrix("token_embd.weight", [c.vocab, d])?,
             blocks: (0..c.n_layers).map(|i| Block::bind(w, c, i, [d, q, kv, f])).collect::<Result<_>>()?,
             output_norm: w.vector("output_norm.weight", d)?,
-            output: match w.has("output.weight") {
+            output: match w.has("output.weight") || c.tied == Some(false) {
                 true => w.matrix("output.weight", [c.vocab, d])?,
                 false => w.matrix("token_embd.weight", [c.vocab, d])?,
             },

@@ -6,7 +6,7 @@ use crate::tolerance::{Tolerance, check};
 use crate::weights::Stored;
 use inkstone::Error;
 use inkstone::generate::{GenerateOptions, GenerationResult, LanguageModel, LoadOptions};
-use inkstone::gpu::{Gpu, GpuOptions, Tier};
+use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
 use inkstone::load::{Abort, ByteSource, MemoryFiles, Quantize};
 use pollster::block_on;
 use serde_json::Value;
@@ -38,9 +38,14 @@ impl Bench {
         Bench::at(tier)
     }
 
-    /// The platform's device, at a tier or the best it has.
+    /// The platform's device, at a tier or the best it has, with the adapter's own kernels or those of the family that
+    /// `INKSTONE_FAMILY` names.
     pub fn at(tier: Option<Tier>) -> Bench {
-        let gpu = block_on(Gpu::open(&GpuOptions { tier, ..GpuOptions::default() })).expect("a Vulkan driver is there");
+        let family = std::env::var("INKSTONE_FAMILY").ok().map(|name| {
+            Family::from_name(&name).unwrap_or_else(|| panic!("INKSTONE_FAMILY is {name}: software, generic, ..."))
+        });
+        let gpu = block_on(Gpu::open(&GpuOptions { tier, family, ..GpuOptions::default() }));
+        let gpu = gpu.expect("a Vulkan driver is there");
         let adapter = gpu.adapter();
         println!("on {} ({}, {})", adapter.name, adapter.tier.name(), adapter.family.name());
         Bench { gpu }

@@ -27,8 +27,9 @@ fn table(
 fn rows_are_those_of_the_table() {
     const F: &[DType] = &[DType::F32, DType::F16, DType::BF16];
     const ALL: &[DType] = &[DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
+    type Shape = (usize, usize, usize, &'static [usize], &'static [DType]);
     // Rows of the table, dimensions, tokens, where the table is cut.
-    let table_of_shapes: &[(usize, usize, usize, &[usize], &[DType])] = &[
+    let table_of_shapes: &[Shape] = &[
         (1, 1, 1, &[], F),
         (3, 5, 2, &[], F),
         (7, 31, 9, &[1], F),

@@ -147,7 +147,7 @@ fn encodings_and_their_mixtures_in_slices() {
                     try_case(name, gpu, &c, &mut numbers);
                 }
                 let n: usize = slices.iter().map(|s| s.1).sum();
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     try_case(name, gpu, &Case { t, k: 64, slices, norm: true, gated: true, ..PLAIN }, &mut numbers);
                 }
             }

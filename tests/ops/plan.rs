@@ -283,7 +283,7 @@ fn a_buffer_that_is_written_and_read_in_one_dispatch_is_refused() {
         block_on(Plan::new(g)).is_ok()
     }));
     let message = *caught.unwrap_err().downcast::<String>().unwrap();
-    assert!(message.contains("sample_scan") && message.contains("ops/sample.rs"), "{message}");
+    assert!(message.contains("sample_scan") && message.contains("tests/ops/plan.rs"), "{message}");
 }
 
 /// A kernel that the compiler refuses is an error that names the file and the line, and nothing else suffers.
@@ -296,7 +296,7 @@ fn a_kernel_that_is_refused_is_named() {
         fields: &[],
     };
     static PART: Part =
-        Part { name: "broken_part", source: "fn helper() -> f32 {\n    return 1u;\n}\n", subgroups: false };
+        Part { name: "broken_part", source: "fn helper() -> f32 {\n    return nothing;\n}\n", subgroups: false };
     let gpu = open(Some(Tier::Base), None);
     let (w, values) = square(&gpu, 32, &mut Numbers(12));
     for _ in 0..2 {

@@ -87,8 +87,9 @@ fn every_position_up_to_8191() {
         for base in [10000.0, 500_000.0] {
             try_case(name, gpu, &heads(1, 1, 64, base), 8192, 8192, 0, &mut numbers);
         }
+        // Where an angle as a float would have lost its digits: every pair is fast.
         for pos in [4095, 8190, 32767, 131_070] {
-            try_case(name, gpu, &heads(1, 1, 8, 500_000.0), 2, 2, pos, &mut numbers);
+            try_case(name, gpu, &heads(1, 1, 16, 10.0), 2, 2, pos, &mut numbers);
         }
     });
 }

@@ -204,7 +204,7 @@ fn chi_square(want: &[f64], counts: &BTreeMap<usize, usize>, n: usize) -> (f64, 
 #[test]
 fn wrong_frequencies_are_noticed() {
     let gpu = open(None, None);
-    let logits = spread(40, 3.0, &mut Numbers(8));
+    let logits = spread(40, 9.0, &mut Numbers(8));
     let s = settings(1.0, 0, 1.0, 0.0);
     let sampler = Sampler::new(&gpu, &logits);
     sampler.set(s, [1.0, 0.0, 0.0], false);
@@ -216,7 +216,7 @@ fn wrong_frequencies_are_noticed() {
     };
     let want = distribution(&logits, s, 0.0);
     assert!(fits(&want));
-    assert!(!fits(&distribution(&logits, settings(1.15, 0, 1.0, 0.0), 0.0)), "another temperature");
+    assert!(!fits(&distribution(&logits, settings(1.2, 0, 1.0, 0.0), 0.0)), "another temperature");
     let mut doubled = want.clone();
     doubled[3] *= 2.0;
     let sum: f64 = doubled.iter().sum();
@@ -233,6 +233,8 @@ fn tokens_are_picked_as_often_as_they_are_likely() {
             (70, settings(0.8, 8, 1.0, 0.0)),
             (1100, settings(1.3, 0, 0.6, 0.0)),
             (300, settings(1.0, 30, 0.9, 0.1)),
+            // A nucleus that needs the last of the top-k.
+            (60, settings(3.0, 4, 0.99, 0.0)),
         ] {
             let logits = spread(vocab, 9.0, &mut numbers);
             let want = distribution(&logits, s, 0.0);

@@ -83,13 +83,13 @@ pub fn attention(
             let most = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(*s));
             let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
             let sum: f64 = weights.iter().sum();
-            for d in 0..q.len() {
-                let mut out = 0.0;
-                for (i, w) in weights.iter().enumerate() {
-                    out += w / sum * v[first + i][kv][d];
+            let mut out = vec![0.0; q.len()];
+            for (i, w) in weights.iter().enumerate() {
+                for (out, v) in out.iter_mut().zip(&v[first + i][kv]) {
+                    *out += w / sum * v;
                 }
-                y.push(out);
             }
+            y.extend(out);
         }
     }
     y

@@ -180,11 +180,17 @@ test("the palette keeps a contrast of 4.5 : 1 in both lights", async () => {
   const css = await readFile(new URL("www/style.css", ROOT), "utf8");
   const palette = (start) => {
     const block = css.slice(css.indexOf(start), css.indexOf("}", css.indexOf(start)));
-    return Object.fromEntries([...block.matchAll(/--([\w-]+): (#[\da-f]{6});/g)].map(([, name, value]) => [name, value]));
+    return Object.fromEntries(
+      [...block.matchAll(/--([\w-]+): (#[\da-f]{6});/g)].map(([, name, value]) => [name, value]),
+    );
   };
   const light = palette(":root {");
   const dark = palette(':root[data-theme="dark"] {');
-  assert.deepEqual(palette(':root:not([data-theme="light"]) {'), dark, "the system's dark and the chosen one are the same");
+  assert.deepEqual(
+    palette(':root:not([data-theme="light"]) {'),
+    dark,
+    "the system's dark and the chosen one are the same",
+  );
   const luminance = (hex) => {
     const [r, g, b] = [1, 3, 5].map((at) => {
       const c = Number.parseInt(hex.slice(at, at + 2), 16) / 255;

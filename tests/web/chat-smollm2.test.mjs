@@ -20,7 +20,11 @@ const answer = () => page.locator(`${last} .answer`).innerText();
 
 test("the demo model is downloaded, opened and answers", async () => {
   await page.click("#open-drawer");
-  for (const [name, value] of [["temperature", 0], ["repetitionPenalty", 1], ["maxTokens", 8]]) {
+  for (const [name, value] of [
+    ["temperature", 0],
+    ["repetitionPenalty", 1],
+    ["maxTokens", 8],
+  ]) {
     await page.fill(`#set-${name}`, String(value));
     await page.locator(`#set-${name}`).blur();
   }
@@ -42,7 +46,9 @@ test("it is stopped in the middle", async () => {
   await page.click("#close-drawer");
   await page.hover(last);
   await page.click(`${last} .again`);
-  await page.waitForFunction(() => document.querySelector(".turn.assistant[aria-busy] .answer")?.textContent.trim().length > 2);
+  await page.waitForFunction(
+    () => document.querySelector(".turn.assistant[aria-busy] .answer")?.textContent.trim().length > 2,
+  );
   await page.click("#send.stop");
   await page.waitForSelector(`${last} .meta >> text=stopped`);
   assert.ok("The capital of France is Paris.".startsWith((await answer()).trim()), await answer());
@@ -57,6 +63,9 @@ test("after a reload the conversation is there and the model opens from this dev
   assert.equal((await page.locator(`${last} .branch-place`).innerText()).trim(), "2 / 2");
   await page.click(`${last} .branch-before`);
   assert.match(await answer(), /Paris/);
-  assert.deepEqual(requests.filter((address) => address.endsWith(".gguf")), []);
+  assert.deepEqual(
+    requests.filter((address) => address.endsWith(".gguf")),
+    [],
+  );
   assert.deepEqual(page.problems, []);
 });

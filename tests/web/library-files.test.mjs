@@ -518,7 +518,7 @@ test("without room the model loads all the same", async () => {
 });
 
 test("two tabs that load the same model don't disturb each other", async () => {
-  const want = put("/both.gguf", { body: ggufBytes(2 * MIB, 41), pace: [64 * 1024, 10] });
+  const want = put("/both.gguf", { body: ggufBytes(2 * MIB, 41), pace: [64 * 1024, 60] });
   const tab = await context.newPage();
   await visit(tab);
   const one = load("/both.gguf");

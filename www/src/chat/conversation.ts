@@ -74,7 +74,8 @@ export function thread(conversation: Conversation): Turn[] {
     const children = conversation.turns.filter((turn) => turn.parent === parent);
     if (children.length === 0) return shown;
     // Without a (valid) choice the newest branch is shown.
-    const next: Turn = children.find((turn) => turn.id === conversation.chosen[key(parent)]) ?? children[children.length - 1]!;
+    const next: Turn =
+      children.find((turn) => turn.id === conversation.chosen[key(parent)]) ?? children[children.length - 1]!;
     shown.push(next);
     parent = next.id;
   }
@@ -83,7 +84,7 @@ export function thread(conversation: Conversation): Turn[] {
 /** The turns from the root down to `turn`, whatever branch is shown. */
 export function pathTo(conversation: Conversation, turn: Turn): Turn[] {
   const path: Turn[] = [];
-  for (let at: Turn | undefined = turn; at; ) {
+  for (let at: Turn | undefined = turn; at;) {
     path.unshift(at);
     const parent: string | null = at.parent;
     at = parent === null ? undefined : conversation.turns.find((other) => other.id === parent);
@@ -117,7 +118,10 @@ export function titleFrom(text: string): string {
 }
 
 /** What the model is asked: the system prompt, then the turns down to and including `last`. */
-export function messagesFor(conversation: Conversation, last: Turn): { role: "system" | "user" | "assistant"; content: string }[] {
+export function messagesFor(
+  conversation: Conversation,
+  last: Turn,
+): { role: "system" | "user" | "assistant"; content: string }[] {
   const turns = pathTo(conversation, last).filter((turn) => turn.role === "user" || turn.text !== "");
   const system = conversation.system.trim();
   return [
@@ -127,7 +131,10 @@ export function messagesFor(conversation: Conversation, last: Turn): { role: "sy
 }
 
 /** The visible thread as Markdown, for reading elsewhere. */
-export function toMarkdown(conversation: Conversation, names: { user: string; assistant: string; system: string }): string {
+export function toMarkdown(
+  conversation: Conversation,
+  names: { user: string; assistant: string; system: string },
+): string {
   const parts = [`# ${conversation.title}`];
   if (conversation.system.trim()) parts.push(`**${names.system}**`, conversation.system.trim());
   for (const turn of thread(conversation)) {
@@ -140,21 +147,30 @@ export function toMarkdown(conversation: Conversation, names: { user: string; as
 /** Checks a record read from a file someone dropped: undefined where it is not one of our conversations. */
 export function readExport(value: unknown): Conversation | undefined {
   const record = value as Partial<Conversation> | null;
-  if (typeof record !== "object" || record === null || !Array.isArray(record.turns) || typeof record.title !== "string") return undefined;
+  if (typeof record !== "object" || record === null || !Array.isArray(record.turns) || typeof record.title !== "string")
+    return undefined;
   const ids = new Set<string>();
   for (const turn of record.turns as Partial<Turn>[]) {
     const rooted = turn?.parent === null || (typeof turn?.parent === "string" && ids.has(turn.parent));
-    const whole = typeof turn?.id === "string" && typeof turn.text === "string" && (turn.role === "user" || turn.role === "assistant");
+    const whole =
+      typeof turn?.id === "string" &&
+      typeof turn.text === "string" &&
+      (turn.role === "user" || turn.role === "assistant");
     // Parents come before children in every file we write, so a cycle can't pass either.
     if (!rooted || !whole || ids.has(turn.id!)) return undefined;
     ids.add(turn.id!);
   }
   const now = Date.now();
   return {
-    id: newId(), title: record.title, untitled: false,
-    created: typeof record.created === "number" ? record.created : now, updated: now,
+    id: newId(),
+    title: record.title,
+    untitled: false,
+    created: typeof record.created === "number" ? record.created : now,
+    updated: now,
     system: typeof record.system === "string" ? record.system : "",
     turns: structuredClone(record.turns) as Turn[],
-    chosen: Object.fromEntries(Object.entries(record.chosen ?? {}).filter(([, id]) => typeof id === "string" && ids.has(id))),
+    chosen: Object.fromEntries(
+      Object.entries(record.chosen ?? {}).filter(([, id]) => typeof id === "string" && ids.has(id)),
+    ),
   };
 }

@@ -2,14 +2,23 @@
  * What is on the desk: the conversations, the one that is open, and the answer being written.
  * Views watch the signals and call the methods; nothing here touches the DOM.
  */
-import type { GenerationResult, LanguageModel } from "inkstone";
+import type { GenerationResult } from "inkstone";
 import { Signal } from "../shared-ui/signal.js";
 import { RecordStore, readSetting, writeSetting } from "../shared-ui/storage.js";
 import {
-  addTurn, messagesFor, newConversation, switchBranch, thread, type Conversation, type Stats, type Turn,
+  addTurn,
+  messagesFor,
+  newConversation,
+  switchBranch,
+  thread,
+  type Conversation,
+  type Stats,
+  type Turn,
 } from "./conversation.js";
 import { defaultSystem, settings, type Settings } from "./settings.js";
 import * as session from "./session.js";
+
+type Ready = Extract<session.State, { step: "ready" }>;
 
 /** An answer while it is being written. */
 export interface Writing {
@@ -36,7 +45,10 @@ export class Desk {
   private readonly tabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("inkstone-conversations") : undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(private readonly store: RecordStore<Conversation>, first: Conversation) {
+  private constructor(
+    private readonly store: RecordStore<Conversation>,
+    first: Conversation,
+  ) {
     this.open = new Signal(first);
     this.tabs?.addEventListener("message", () => void this.reload());
   }
@@ -59,7 +71,11 @@ export class Desk {
     const all = await this.store.all();
     const busy = this.writing.value?.conversation;
     // Objects someone is looking at or writing into stay the same objects.
-    this.list.set(sorted(all.map((other) => (other.id === busy?.id ? busy : other.id === this.open.value.id ? this.open.value : other))));
+    this.list.set(
+      sorted(
+        all.map((other) => (other.id === busy?.id ? busy : other.id === this.open.value.id ? this.open.value : other)),
+      ),
+    );
   }
 
   /** Keeps a conversation; one without a message isn't worth keeping. */
@@ -170,9 +186,11 @@ export class Desk {
   async ask(conversation: Conversation, question: Turn, overflow?: "truncate-oldest"): Promise<void> {
     if (this.writing.value) return;
     await this.save(conversation);
+    // A second click may have come while the first was being kept.
+    if (this.writing.value) return;
     this.show(conversation);
     const now = session.state.value;
-    if (now.step === "ready") return this.write(conversation, question, now.model, overflow);
+    if (now.step === "ready") return this.write(conversation, question, now, overflow);
     this.waiting = { conversation, turn: question };
     this.open.set(this.open.value);
     if (now.step === "chosen" || (now.step === "trouble" && now.loading)) await session.open(now.choice);
@@ -191,13 +209,18 @@ export class Desk {
     const now = session.state.value;
     if (!waiting || now.step !== "ready" || this.writing.value) return;
     this.waiting = undefined;
-    await this.write(waiting.conversation, waiting.turn, now.model);
+    await this.write(waiting.conversation, waiting.turn, now);
   }
 
-  private async write(conversation: Conversation, question: Turn, model: LanguageModel, overflow?: "truncate-oldest"): Promise<void> {
+  private async write(
+    conversation: Conversation,
+    question: Turn,
+    { choice, model }: Ready,
+    overflow?: "truncate-oldest",
+  ): Promise<void> {
     const messages = messagesFor(conversation, question);
     const turn = addTurn(conversation, question.id, "assistant", "");
-    turn.model = model.info.name;
+    turn.model = session.modelName(choice, model);
     const generation = model.generate(messages, {
       ...samplingOptions(settings.value),
       onOverflow: overflow ?? "error",
@@ -206,7 +229,14 @@ export class Desk {
         this.grown.set(turn);
       },
     });
-    const writing: Writing = { conversation, turn, pieces: 0, started: performance.now(), first: 0, stop: () => generation.abort() };
+    const writing: Writing = {
+      conversation,
+      turn,
+      pieces: 0,
+      started: performance.now(),
+      first: 0,
+      stop: () => generation.abort(),
+    };
     this.writing.set(writing);
     this.open.set(this.open.value);
     try {
@@ -246,8 +276,12 @@ function sorted(all: Conversation[]): Conversation[] {
 
 function samplingOptions(from: Settings) {
   return {
-    temperature: from.temperature, topP: from.topP, topK: from.topK, minP: from.minP,
-    repetitionPenalty: from.repetitionPenalty, maxTokens: from.maxTokens,
+    temperature: from.temperature,
+    topP: from.topP,
+    topK: from.topK,
+    minP: from.minP,
+    repetitionPenalty: from.repetitionPenalty,
+    maxTokens: from.maxTokens,
     seed: from.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!,
     reasoning: from.reasoning,
   };

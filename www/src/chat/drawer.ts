@@ -4,9 +4,27 @@ import { t, type Key } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
 import type { Desk } from "./desk.js";
 import * as session from "./session.js";
-import { DEFAULTS, RANGES, changeSettings, clamped, defaultSystem, setDefaultSystem, settings, type NumberSetting } from "./settings.js";
+import {
+  DEFAULTS,
+  RANGES,
+  changeSettings,
+  clamped,
+  defaultSystem,
+  setDefaultSystem,
+  settings,
+  type NumberSetting,
+} from "./settings.js";
 
-const ORDER: NumberSetting[] = ["temperature", "topP", "topK", "minP", "repetitionPenalty", "maxTokens", "seed", "contextLength"];
+const ORDER: NumberSetting[] = [
+  "temperature",
+  "topP",
+  "topK",
+  "minP",
+  "repetitionPenalty",
+  "maxTokens",
+  "seed",
+  "contextLength",
+];
 
 /** What the memory is made of, shown as parts of it. */
 const PARTS = new Set<Key>(["factWeights", "factCache", "factScratch"]);
@@ -71,11 +89,18 @@ export class Drawer {
     const label = t(`set_${name}` as Key);
     const value = settings.value[name];
     const field = h("input", {
-      type: "number", id: `set-${name}`, min, max, step: step === 1 ? 1 : "any", inputmode: step === 1 ? "numeric" : "decimal",
-      value: value ?? "", placeholder: DEFAULTS[name] === null ? t(`empty_${name as "seed" | "contextLength"}`) : null,
+      type: "number",
+      id: `set-${name}`,
+      min,
+      max,
+      step: step === 1 ? 1 : "any",
+      inputmode: step === 1 ? "numeric" : "decimal",
+      value: value ?? "",
+      placeholder: DEFAULTS[name] === null ? t(`empty_${name as "seed" | "contextLength"}`) : null,
       "aria-describedby": `why-${name}`,
     });
-    const range = slider && h("input", { type: "range", min, max, step, value: value ?? min, "aria-label": label, tabindex: -1 });
+    const range =
+      slider && h("input", { type: "range", min, max, step, value: value ?? min, "aria-label": label, tabindex: -1 });
     const take = (text: string, final: boolean) => {
       const next = text.trim() === "" ? DEFAULTS[name] : clamped(name, Number(text));
       if (next === null && DEFAULTS[name] !== null) return final ? show() : undefined;
@@ -91,10 +116,11 @@ export class Drawer {
     this.shows.push(() => document.activeElement !== field && document.activeElement !== range && show());
     field.addEventListener("input", () => take(field.value, false));
     field.addEventListener("change", () => take(field.value, true));
-    if (range) range.addEventListener("input", () => {
-      field.value = range.value;
-      take(range.value, false);
-    });
+    if (range)
+      range.addEventListener("input", () => {
+        field.value = range.value;
+        take(range.value, false);
+      });
     const row = h("div", { class: "setting" }, h("label", { for: field.id }, label), field);
     append(row, [range, h("p", { class: "why", id: `why-${name}` }, t(`why_${name}` as Key))]);
     return row;
@@ -110,20 +136,45 @@ export class Drawer {
     const { info } = now.model;
     const total = info.bytes.weights + info.bytes.cache + info.bytes.scratch;
     const rows: [Key, string][] = [
-      ["factName", info.name], ["factArchitecture", info.architecture],
-      ["factParameters", numbers.parameters(info.parameters)], ["factQuantization", info.quantization],
-      ["factContext", t("tokens", { n: numbers.count(info.contextLength) })], ["factVocabulary", numbers.count(info.vocabulary)],
-      ["factMemory", numbers.bytes(total)], ["factWeights", numbers.bytes(info.bytes.weights)],
-      ["factCache", numbers.bytes(info.bytes.cache)], ["factScratch", numbers.bytes(info.bytes.scratch)],
-      ["factAdapter", info.adapter], ["factTier", info.tier],
+      ["factName", info.name],
+      ["factArchitecture", info.architecture],
+      ["factParameters", numbers.parameters(info.parameters)],
+      ["factQuantization", info.quantization],
+      ["factContext", t("tokens", { n: numbers.count(info.contextLength) })],
+      ["factVocabulary", numbers.count(info.vocabulary)],
+      ["factMemory", numbers.bytes(total)],
+      ["factWeights", numbers.bytes(info.bytes.weights)],
+      ["factCache", numbers.bytes(info.bytes.cache)],
+      ["factScratch", numbers.bytes(info.bytes.scratch)],
+      ["factAdapter", info.adapter],
+      ["factTier", info.tier],
     ];
     const wanted = settings.value.contextLength;
     append(this.facts, [
-      h("dl", {}, ...rows.flatMap(([key, value]) => [h("dt", { class: PARTS.has(key) ? "part" : "" }, t(key)), h("dd", {}, value)])),
-      h("div", { class: "ways" },
-        wanted !== null && wanted !== info.contextLength &&
-          h("button", { type: "button", class: "button quiet", onClick: () => void session.open(now.choice) }, t("reopen")),
-        h("button", { type: "button", class: "button quiet", id: "close-model", onClick: () => void session.choose(now.choice) }, t("closeModel"))),
+      h(
+        "dl",
+        {},
+        ...rows.flatMap(([key, value]) => [
+          h("dt", { class: PARTS.has(key) ? "part" : "" }, t(key)),
+          h("dd", {}, value),
+        ]),
+      ),
+      h(
+        "div",
+        { class: "ways" },
+        wanted !== null &&
+          wanted !== info.contextLength &&
+          h(
+            "button",
+            { type: "button", class: "button quiet", onClick: () => void session.open(now.choice) },
+            t("reopen"),
+          ),
+        h(
+          "button",
+          { type: "button", class: "button quiet", id: "close-model", onClick: () => void session.choose(now.choice) },
+          t("closeModel"),
+        ),
+      ),
     ]);
   }
 }

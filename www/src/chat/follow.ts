@@ -10,10 +10,14 @@ export class Follower {
   private following = true;
 
   constructor(afterwards: () => void) {
-    this.scroll.addEventListener("scroll", () => {
-      this.following = this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR;
-      this.button.hidden = this.following;
-    }, { passive: true });
+    this.scroll.addEventListener(
+      "scroll",
+      () => {
+        this.following = this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight < NEAR;
+        this.button.hidden = this.following;
+      },
+      { passive: true },
+    );
     this.button.addEventListener("click", () => {
       this.toEnd();
       afterwards();

@@ -33,7 +33,10 @@ class ChatPage {
   private readonly follower: Follower;
 
   constructor(private readonly desk: Desk) {
-    this.panel = new Panel(() => void this.picker.show(), () => desk.waitNoMore());
+    this.panel = new Panel(
+      () => void this.picker.show(),
+      () => desk.waitNoMore(),
+    );
     this.drawer = new Drawer(desk);
     this.transcript = new Transcript(byId("transcript"), desk, {
       showSetting: (name) => {
@@ -130,7 +133,9 @@ class ChatPage {
       this.drawer.draw();
       if (now.step !== "none" && now.step !== "trouble") {
         this.speaker.begin();
-        this.speaker.say(`${now.choice.name}: ${t(now.step === "chosen" ? (now.fit.fits ? "fits" : "fitsNot") : STATUS[now.step])}`);
+        this.speaker.say(
+          `${now.choice.name}: ${t(now.step === "chosen" ? (now.fit.fits ? "fits" : "fitsNot") : STATUS[now.step])}`,
+        );
       }
       if (now.step === "chosen" && now.fit.fits && this.desk.waitingTurn) void session.open(now.choice);
       if (now.step !== "ready") return;
@@ -181,7 +186,12 @@ class ChatPage {
         this.composer.draw();
       } else if (!this.sides.closeOver()) return;
       event.preventDefault();
-    } else if (event.key === "/" && !event.ctrlKey && !event.metaKey && !(event.target as Element).closest?.("input, textarea, select")) {
+    } else if (
+      event.key === "/" &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      !(event.target as Element).closest?.("input, textarea, select")
+    ) {
       event.preventDefault();
       this.composer.field.focus();
     }
@@ -189,13 +199,18 @@ class ChatPage {
 
   // --- The first look at GPU and model -------------------------------------------------------------------------------
 
-  /** What the page does by itself: asks the GPU, then opens the model of last time or looks at the one that is asked for. */
+  /** What the page does by itself: asks the GPU, then opens the model of last time or looks at one. */
   async firstModel(): Promise<void> {
     const asked = choiceFromText(new URLSearchParams(location.search).get("model") ?? "");
     const last = session.lastChoice();
-    const answer = await session.askDevice().catch((error: unknown) => ({ supported: false, reason: session.troubleOf(error).message }));
+    const answer = await session
+      .askDevice()
+      .catch((error: unknown) => ({ supported: false, reason: session.troubleOf(error).message }));
     if (!answer.supported) {
-      fill(byId("no-gpu"), supportPage(answer.reason, () => location.reload()));
+      fill(
+        byId("no-gpu"),
+        supportPage(answer.reason, () => location.reload()),
+      );
       byId("desk").dataset.gpu = "none";
       return;
     }

@@ -1,6 +1,7 @@
 /**
- * Answers are Markdown that arrives a few letters at a time. Finished blocks keep their DOM (selections and focus survive),
- * only the last ones are drawn again. What a model writes is never trusted: no HTML, no images, no address but web and mail.
+ * Answers are Markdown that arrives a few letters at a time. Finished blocks keep their DOM (selections and focus
+ * survive), only the last ones are drawn again. What a model writes is never trusted: no HTML, no images, no address
+ * but web and mail.
  */
 import { Marked, type Token, type TokensList } from "marked";
 import DOMPurify from "dompurify";
@@ -8,7 +9,10 @@ import { h, icon } from "../shared-ui/dom.js";
 import { t } from "../shared-ui/i18n.js";
 
 const escape = (text: string) =>
-  text.replace(/[&<>"']/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[letter]!);
+  text.replace(
+    /[&<>"']/g,
+    (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[letter]!,
+  );
 
 const marked = new Marked({
   gfm: true,
@@ -28,8 +32,31 @@ const marked = new Marked({
 
 const ALLOWED = {
   ALLOWED_TAGS: [
-    "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "blockquote",
-    "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "a",
+    "p",
+    "br",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "strong",
+    "em",
+    "del",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "a",
   ],
   ALLOWED_ATTR: ["href", "title", "class", "align", "start"],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
@@ -62,8 +89,17 @@ function frameCode(pre: HTMLPreElement): void {
   const code = pre.querySelector("code");
   const name = /language-(\S+)/.exec(code?.className ?? "")?.[1] ?? "";
   code?.removeAttribute("class");
-  const button = h("button", { type: "button", class: "copy-code", "data-copy": "code" }, icon("copy"), h("span", {}, t("copy")));
-  const figure = h("figure", { class: "code" }, h("figcaption", {}, h("span", { class: "code-name" }, name || t("code")), button));
+  const button = h(
+    "button",
+    { type: "button", class: "copy-code", "data-copy": "code" },
+    icon("copy"),
+    h("span", {}, t("copy")),
+  );
+  const figure = h(
+    "figure",
+    { class: "code" },
+    h("figcaption", {}, h("span", { class: "code-name" }, name || t("code")), button),
+  );
   pre.replaceWith(figure);
   pre.tabIndex = 0;
   figure.append(pre);

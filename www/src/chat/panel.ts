@@ -1,4 +1,4 @@
-/** The card that leads from "no model" to "ready": what it is, whether it fits, how far the download is, what went wrong. */
+/** The card that leads from "no model" to "ready": what it is, whether it fits, how far it is, what went wrong. */
 import { fill, h, icon } from "../shared-ui/dom.js";
 import { t, type Key } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
@@ -8,14 +8,20 @@ import { changeSettings, settings } from "./settings.js";
 import { troubleCard, type Way } from "./trouble.js";
 
 const PHASES: Record<session.Progress["phase"], Key> = {
-  download: "phaseDownload", upload: "phaseUpload", compile: "phaseCompile", ready: "phaseReady",
+  download: "phaseDownload",
+  upload: "phaseUpload",
+  compile: "phaseCompile",
+  ready: "phaseReady",
 };
 
 export class Panel {
   readonly root = h("section", { class: "panel", id: "panel" });
   private bar: LoadingBar | undefined;
 
-  constructor(private readonly showPicker: () => void, private readonly cancelled: () => void) {
+  constructor(
+    private readonly showPicker: () => void,
+    private readonly cancelled: () => void,
+  ) {
     session.progress.watch((now) => now && this.bar?.update(now));
   }
 
@@ -23,7 +29,8 @@ export class Panel {
     const now = session.state.value;
     this.bar = undefined;
     this.root.dataset.step = now.step;
-    if (now.step === "none" || now.step === "ready") fill(this.root, now.step === "none" && this.otherButton("chooseModel"));
+    if (now.step === "none" || now.step === "ready")
+      fill(this.root, now.step === "none" && this.otherButton("chooseModel"));
     else if (now.step === "checking") fill(this.root, cardHead(now.choice), h("p", { class: "fit" }, t("checking")));
     else if (now.step === "chosen") this.drawChosen(now.choice, now.fit, now.kept);
     else if (now.step === "loading") {
@@ -35,19 +42,35 @@ export class Panel {
 
   private drawChosen(choice: Choice, fit: session.Fit, kept: session.Kept): void {
     const open = h(
-      "button", { type: "button", class: "button", id: "open-model", onClick: () => void session.open(choice) },
-      kept === "whole" ? t("openModel") : t(kept === "part" ? "goOnDownloading" : "downloadModel", { size: numbers.bytes(fit.download) }),
+      "button",
+      { type: "button", class: "button", id: "open-model", onClick: () => void session.open(choice) },
+      kept === "whole"
+        ? t("openModel")
+        : t(kept === "part" ? "goOnDownloading" : "downloadModel", { size: numbers.bytes(fit.download) }),
     );
     const shorter = !fit.fits && (settings.value.contextLength ?? Infinity) > 1024;
     fill(
-      this.root, cardHead(choice), fitLine(fit, kept === "whole" && typeof choice.source === "string"),
+      this.root,
+      cardHead(choice),
+      fitLine(fit, kept === "whole" && typeof choice.source === "string"),
       !fit.fits && fit.advice && h("p", { class: "advice" }, fit.advice),
-      h("div", { class: "ways" },
+      h(
+        "div",
+        { class: "ways" },
         fit.fits && open,
-        shorter && h("button", { type: "button", class: "button quiet", onClick: () => {
-          changeSettings({ contextLength: 1024 });
-          void session.choose(choice);
-        } }, t("tryShorter")),
+        shorter &&
+          h(
+            "button",
+            {
+              type: "button",
+              class: "button quiet",
+              onClick: () => {
+                changeSettings({ contextLength: 1024 });
+                void session.choose(choice);
+              },
+            },
+            t("tryShorter"),
+          ),
         this.otherButton(fit.fits ? "otherModels" : "chooseModel"),
       ),
     );
@@ -59,17 +82,27 @@ export class Panel {
 
   private trouble(now: Extract<session.State, { step: "trouble" }>): HTMLElement {
     const { choice, trouble } = now;
-    const again: Way = { label: t("tryAgain"), go: () => void (now.loading ? session.open(choice) : session.choose(choice)) };
+    const again: Way = {
+      label: t("tryAgain"),
+      go: () => void (now.loading ? session.open(choice) : session.choose(choice)),
+    };
     const other: Way = { label: t("chooseModel"), go: this.showPicker };
-    const shorter: Way = { label: t("tryShorter"), go: () => {
-      changeSettings({ contextLength: 1024 });
-      void session.open(choice);
-    } };
+    const shorter: Way = {
+      label: t("tryShorter"),
+      go: () => {
+        changeSettings({ contextLength: 1024 });
+        void session.open(choice);
+      },
+    };
     switch (trouble.code) {
-      case "Fetch": return troubleCard(trouble, [again, other]);
-      case "Gpu": return troubleCard(trouble, [{ ...again, label: t("openAgain") }, other]);
-      case "TooLarge": return troubleCard(trouble, (settings.value.contextLength ?? Infinity) > 1024 ? [shorter, other] : [other]);
-      default: return troubleCard(trouble, [other, again]);
+      case "Fetch":
+        return troubleCard(trouble, [again, other]);
+      case "Gpu":
+        return troubleCard(trouble, [{ ...again, label: t("openAgain") }, other]);
+      case "TooLarge":
+        return troubleCard(trouble, (settings.value.contextLength ?? Infinity) > 1024 ? [shorter, other] : [other]);
+      default:
+        return troubleCard(trouble, [other, again]);
     }
   }
 }
@@ -78,10 +111,16 @@ export class Panel {
 export function cardHead(choice: Choice): HTMLElement {
   const { listed } = choice;
   const facts = listed
-    ? [t("parameterCount", { n: numbers.parameters(listed.parameters) }), numbers.bytes(listed.size), listed.quantization, listed.licence]
+    ? [
+        t("parameterCount", { n: numbers.parameters(listed.parameters) }),
+        numbers.bytes(listed.size),
+        listed.quantization,
+        listed.licence,
+      ]
     : [typeof choice.source === "string" ? choice.source : t("fromThisDevice")];
   return h(
-    "div", { class: "card-head" },
+    "div",
+    { class: "card-head" },
     h("h2", {}, choice.name),
     h("p", { class: "facts" }, ...facts.map((fact) => h("span", {}, fact))),
   );
@@ -89,10 +128,17 @@ export function cardHead(choice: Choice): HTMLElement {
 
 export function fitLine(fit: session.Fit, stored: boolean): HTMLElement {
   return h(
-    "p", { class: fit.fits ? "fit yes" : "fit no" },
+    "p",
+    { class: fit.fits ? "fit yes" : "fit no" },
     h("span", { class: "fit-mark" }, icon(fit.fits ? "check" : "close")),
-    h("span", {}, t(fit.fits ? "fits" : "fitsNot"), " ", h("span", { class: "fit-why" }, t("needs", { gpu: numbers.bytes(fit.gpu) })),
-      stored && h("span", { class: "fit-why" }, " ", t("alreadyHere"))),
+    h(
+      "span",
+      {},
+      t(fit.fits ? "fits" : "fitsNot"),
+      " ",
+      h("span", { class: "fit-why" }, t("needs", { gpu: numbers.bytes(fit.gpu) })),
+      stored && h("span", { class: "fit-why" }, " ", t("alreadyHere")),
+    ),
   );
 }
 
@@ -100,7 +146,9 @@ export function fitLine(fit: session.Fit, stored: boolean): HTMLElement {
 class LoadingBar {
   private readonly fillBar = h("div", { class: "bar-fill" });
   private readonly bar = h(
-    "div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("loadingModel") }, this.fillBar,
+    "div",
+    { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("loadingModel") },
+    this.fillBar,
   );
   private readonly phase = h("span", { class: "phase" }, t("phaseStart"));
   private readonly share = h("span", { class: "share" });
@@ -115,7 +163,11 @@ class LoadingBar {
       this.bar,
       h("div", { class: "loading-numbers" }, this.amount, this.pace),
       h("p", { class: "hint" }, t(typeof choice.source === "string" ? "loadingHint" : "loadingHintFile")),
-      h("div", { class: "ways" }, h("button", { type: "button", class: "button quiet", id: "cancel-load", onClick: cancel }, t("cancel"))),
+      h(
+        "div",
+        { class: "ways" },
+        h("button", { type: "button", class: "button quiet", id: "cancel-load", onClick: cancel }, t("cancel")),
+      ),
     ];
   }
 
@@ -130,10 +182,16 @@ class LoadingBar {
     this.bar.setAttribute("aria-valuetext", counted ? `${text} ${numbers.percent(fraction)}` : text);
     this.fillBar.classList.toggle("busy", !counted);
     this.share.textContent = counted ? numbers.percent(fraction) : "";
-    this.amount.textContent = counted ? t("bytesOf", { loaded: numbers.count(now.loaded), total: numbers.count(now.total) }) : "";
+    this.amount.textContent = counted
+      ? t("bytesOf", { loaded: numbers.count(now.loaded), total: numbers.count(now.total) })
+      : "";
     this.pace.textContent = [
       counted && now.bytesPerSecond > 0 ? numbers.speed(now.bytesPerSecond) : "",
-      counted && now.secondsLeft !== undefined && fraction < 1 ? t("timeLeft", { time: numbers.duration(now.secondsLeft) }) : "",
-    ].filter(Boolean).join(" · ");
+      counted && now.secondsLeft !== undefined && fraction < 1
+        ? t("timeLeft", { time: numbers.duration(now.secondsLeft) })
+        : "",
+    ]
+      .filter(Boolean)
+      .join(" · ");
   }
 }

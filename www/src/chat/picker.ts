@@ -22,7 +22,10 @@ export class Picker {
       this.field.setAttribute("aria-invalid", String(!choice));
       if (choice) this.take(choice);
     });
-    for (const [button, input] of [["pick-file", "file-input"], ["pick-folder", "folder-input"]] as const) {
+    for (const [button, input] of [
+      ["pick-file", "file-input"],
+      ["pick-folder", "folder-input"],
+    ] as const) {
       const chooser = byId<HTMLInputElement>(input);
       byId(button).addEventListener("click", () => chooser.click());
       chooser.addEventListener("change", () => {
@@ -70,18 +73,34 @@ export class Picker {
     const current = now.step !== "none" && now.choice.key === listed.source;
     const budget = session.device.value?.budgetBytes ?? 0;
     // A first guess from the size alone; choosing it asks the library for the exact answer.
-    const likely: Key | undefined = this.isStored(listed.source) ? "onThisDevice"
-      : budget === 0 ? undefined
-      : listed.size * 1.15 + 64e6 <= budget ? "likelyFits" : "likelyNot";
+    const likely: Key | undefined = this.isStored(listed.source)
+      ? "onThisDevice"
+      : budget === 0
+        ? undefined
+        : listed.size * 1.15 + 64e6 <= budget
+          ? "likelyFits"
+          : "likelyNot";
     const tone = likely === "likelyNot" ? "no" : likely ? "yes" : "";
     return h(
-      "li", {},
+      "li",
+      {},
       h(
-        "button", { type: "button", class: "model-row", "aria-current": current ? "true" : null, onClick: () => this.take(choiceOf(listed)) },
+        "button",
+        {
+          type: "button",
+          class: "model-row",
+          "aria-current": current ? "true" : null,
+          onClick: () => this.take(choiceOf(listed)),
+        },
         h("span", { class: "model-name" }, listed.name),
         h("span", { class: "model-note" }, t(`note_${listed.note}`)),
-        h("span", { class: "model-facts" },
-          h("span", {}, numbers.bytes(listed.size)), h("span", {}, listed.quantization), h("span", {}, listed.licence)),
+        h(
+          "span",
+          { class: "model-facts" },
+          h("span", {}, numbers.bytes(listed.size)),
+          h("span", {}, listed.quantization),
+          h("span", {}, listed.licence),
+        ),
         likely && h("span", { class: `chip ${tone}` }, t(likely)),
       ),
     );
@@ -93,16 +112,27 @@ export class Picker {
     if (this.stored.length === 0) return;
     append(this.kept, [
       h("h3", {}, t("keptHere", { size: numbers.bytes(total) })),
-      h("ul", {}, ...this.stored.map(({ source, bytes, complete }) => {
-        const name = source.slice(source.lastIndexOf("/") + 1);
-        const choice = choiceFromText(source);
-        return h(
-          "li", {},
-          h("button", { type: "button", class: "link", onClick: () => choice && this.take(choice) }, name),
-          h("span", { class: "amount" }, complete ? numbers.bytes(bytes) : t("partly", { size: numbers.bytes(bytes) })),
-          iconButton("trash", t("forgetModel", { name }), () => void this.forget(source), { class: "icon-button small" }),
-        );
-      })),
+      h(
+        "ul",
+        {},
+        ...this.stored.map(({ source, bytes, complete }) => {
+          const name = source.slice(source.lastIndexOf("/") + 1);
+          const choice = choiceFromText(source);
+          return h(
+            "li",
+            {},
+            h("button", { type: "button", class: "link", onClick: () => choice && this.take(choice) }, name),
+            h(
+              "span",
+              { class: "amount" },
+              complete ? numbers.bytes(bytes) : t("partly", { size: numbers.bytes(bytes) }),
+            ),
+            iconButton("trash", t("forgetModel", { name }), () => void this.forget(source), {
+              class: "icon-button small",
+            }),
+          );
+        }),
+      ),
     ]);
   }
 
@@ -120,14 +150,30 @@ export class Picker {
 }
 
 export const STATUS: Record<session.State["step"], Key> = {
-  none: "statusNone", checking: "statusChecking", chosen: "statusChosen", loading: "statusLoading", ready: "statusReady", trouble: "statusTrouble",
+  none: "statusNone",
+  checking: "statusChecking",
+  chosen: "statusChosen",
+  loading: "statusLoading",
+  ready: "statusReady",
+  trouble: "statusTrouble",
 };
 
 /** The button in the bar: which model, and in one dot how it is doing. */
 export function drawModelButton(button: HTMLElement): void {
   const now = session.state.value;
-  const name = now.step === "none" ? t("chooseModel") : now.step === "ready" ? now.model.info.name || now.choice.name : now.choice.name;
+  const name =
+    now.step === "none"
+      ? t("chooseModel")
+      : now.step === "ready"
+        ? session.modelName(now.choice, now.model)
+        : now.choice.name;
   button.dataset.step = now.step;
   button.title = t(STATUS[now.step]);
-  fill(button, h("span", { class: "dot" }), h("span", { class: "model-button-name" }, name), h("span", { class: "aside" }, `, ${t(STATUS[now.step])}`), icon("down"));
+  fill(
+    button,
+    h("span", { class: "dot" }),
+    h("span", { class: "model-button-name" }, name),
+    h("span", { class: "aside" }, `, ${t(STATUS[now.step])}`),
+    icon("down"),
+  );
 }

@@ -14,7 +14,10 @@ export class Rail {
   private renaming: string | undefined;
   private menu: string | undefined;
 
-  constructor(private readonly desk: Desk, private readonly chosen: () => void) {
+  constructor(
+    private readonly desk: Desk,
+    private readonly chosen: () => void,
+  ) {
     this.search.addEventListener("input", () => this.draw());
     document.addEventListener("click", (event) => {
       if (this.menu && !(event.target as Element).closest(".rail-menu, .more")) this.closeMenu(false);
@@ -27,7 +30,11 @@ export class Rail {
     const wanted = this.search.value.trim().toLocaleLowerCase();
     const all = this.desk.list.value;
     const shown = wanted
-      ? all.filter((one) => one.title.toLocaleLowerCase().includes(wanted) || one.turns.some(({ text }) => text.toLocaleLowerCase().includes(wanted)))
+      ? all.filter(
+          (one) =>
+            one.title.toLocaleLowerCase().includes(wanted) ||
+            one.turns.some(({ text }) => text.toLocaleLowerCase().includes(wanted)),
+        )
       : all;
     this.search.hidden = all.length < 6 && !wanted;
     const focused = (document.activeElement as HTMLElement | null)?.dataset.focus;
@@ -61,19 +68,32 @@ export class Rail {
       return item;
     }
     item.append(
-      h("button", {
-        type: "button", class: "conversation", "aria-current": current ? "true" : null, "data-focus": `open-${id}`,
-        title: numbers.moment(conversation.updated),
-        onClick: () => {
-          this.desk.show(this.desk.list.value.find((one) => one.id === id) ?? conversation);
-          this.chosen();
+      h(
+        "button",
+        {
+          type: "button",
+          class: "conversation",
+          "aria-current": current ? "true" : null,
+          "data-focus": `open-${id}`,
+          title: numbers.moment(conversation.updated),
+          onClick: () => {
+            this.desk.show(this.desk.list.value.find((one) => one.id === id) ?? conversation);
+            this.chosen();
+          },
         },
-      }, h("span", {}, conversation.title || t("untitled")), writing && h("span", { class: "wet", title: t("beingWritten") })),
-      iconButton("dots", t("more", { title: conversation.title }), () => {
-        this.menu = this.menu === id ? undefined : id;
-        this.draw();
-        this.place.querySelector<HTMLElement>(".rail-menu button")?.focus();
-      }, { class: "icon-button small more", "aria-expanded": String(this.menu === id), "data-focus": `more-${id}` }),
+        h("span", {}, conversation.title || t("untitled")),
+        writing && h("span", { class: "wet", title: t("beingWritten") }),
+      ),
+      iconButton(
+        "dots",
+        t("more", { title: conversation.title }),
+        () => {
+          this.menu = this.menu === id ? undefined : id;
+          this.draw();
+          this.place.querySelector<HTMLElement>(".rail-menu button")?.focus();
+        },
+        { class: "icon-button small more", "aria-expanded": String(this.menu === id), "data-focus": `more-${id}` },
+      ),
     );
     if (this.menu === id) item.append(this.menuFor(conversation));
     return item;
@@ -90,13 +110,16 @@ export class Rail {
     const entry = (name: Parameters<typeof icon>[0], text: string, go: () => void) =>
       h("button", { type: "button", onClick: () => (this.closeMenu(true), go()) }, icon(name), text);
     const menu = h(
-      "div", { class: "rail-menu", role: "group", "aria-label": t("more", { title: conversation.title }) },
+      "div",
+      { class: "rail-menu", role: "group", "aria-label": t("more", { title: conversation.title }) },
       entry("pen", t("rename"), () => this.rename(conversation)),
       entry("save", t("exportMarkdown"), () => {
         const names = { user: t("you"), assistant: t("model"), system: t("system") };
         saveFile(fileName(conversation, "md"), "text/markdown", toMarkdown(conversation, names));
       }),
-      entry("save", t("exportJson"), () => saveFile(fileName(conversation, "json"), "application/json", JSON.stringify(conversation, null, 2))),
+      entry("save", t("exportJson"), () =>
+        saveFile(fileName(conversation, "json"), "application/json", JSON.stringify(conversation, null, 2)),
+      ),
       entry("trash", t("delete"), () => void this.remove(conversation)),
     );
     menu.addEventListener("keydown", (event) => {
@@ -122,11 +145,17 @@ export class Rail {
   }
 
   private nameField(conversation: Conversation): HTMLInputElement {
-    const field = h("input", { class: "name-field", "aria-label": t("renameLabel"), value: conversation.title, maxlength: 120 });
+    const field = h("input", {
+      class: "name-field",
+      "aria-label": t("renameLabel"),
+      value: conversation.title,
+      maxlength: 120,
+    });
     const finish = (keep: boolean) => {
       if (this.renaming !== conversation.id) return;
       this.renaming = undefined;
-      if (keep && field.value.trim() && field.value.trim() !== conversation.title) void this.desk.rename(conversation, field.value);
+      if (keep && field.value.trim() && field.value.trim() !== conversation.title)
+        void this.desk.rename(conversation, field.value);
       this.draw();
       this.place.querySelector<HTMLElement>(`[data-focus="open-${conversation.id}"]`)?.focus();
     };
@@ -157,12 +186,17 @@ export class Rail {
     }
     const found = (Array.isArray(parsed) ? parsed : [parsed]).map(readExport).filter((one) => one !== undefined);
     for (const conversation of found) await this.desk.bring(conversation);
-    announce(found.length > 0 ? t("imported", { n: numbers.count(found.length) }) : t("importFailed", { file: file.name }));
+    announce(
+      found.length > 0 ? t("imported", { n: numbers.count(found.length) }) : t("importFailed", { file: file.name }),
+    );
   }
 }
 
 function fileName(conversation: Conversation, ending: string): string {
-  const safe = conversation.title.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim().slice(0, 60) || "conversation";
+  const safe =
+    conversation.title
+      .replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ")
+      .trim()
+      .slice(0, 60) || "conversation";
   return `${safe}.${ending}`;
 }
-

@@ -113,6 +113,11 @@ export async function open(choice: Choice, contextLength = settings.value.contex
   }
 }
 
+/** What people call the open model: files often carry a name from the training run instead. */
+export function modelName(choice: Choice, model: LanguageModel): string {
+  return choice.listed?.name || model.info.name || choice.name;
+}
+
 /** Frees the model that is open, if any. */
 export async function close(): Promise<void> {
   const now = state.value;
@@ -146,7 +151,7 @@ export async function storedModels(): Promise<CacheEntry[]> {
   return cache.list().catch(() => []);
 }
 
-/** How much of a model is on this device: all of it, so that it opens without the network, or what a broken download left. */
+/** How much of a model is on this device: all, so that it opens without the network, or what a broken download left. */
 export async function keptPart(choice: Choice): Promise<Kept> {
   const { source } = choice;
   if (typeof source !== "string") return "whole";

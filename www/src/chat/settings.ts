@@ -20,8 +20,15 @@ export type NumberSetting = Exclude<keyof Settings, "reasoning">;
 
 /** Values many chat front ends start from; the ranges are what the fields accept. */
 export const DEFAULTS: Settings = {
-  temperature: 0.7, topP: 0.95, topK: 40, minP: 0.05, repetitionPenalty: 1.05,
-  maxTokens: 1024, seed: null, contextLength: null, reasoning: true,
+  temperature: 0.7,
+  topP: 0.95,
+  topK: 40,
+  minP: 0.05,
+  repetitionPenalty: 1.05,
+  maxTokens: 1024,
+  seed: null,
+  contextLength: null,
+  reasoning: true,
 };
 
 export interface Range {

@@ -4,7 +4,10 @@ import { readSetting, writeSetting } from "../shared-ui/storage.js";
 
 type Side = "rail" | "drawer";
 /** Below these widths a side lies over the page; style.css says the same. */
-const OVER: Record<Side, MediaQueryList> = { rail: matchMedia("(max-width: 860px)"), drawer: matchMedia("(max-width: 1180px)") };
+const OVER: Record<Side, MediaQueryList> = {
+  rail: matchMedia("(max-width: 860px)"),
+  drawer: matchMedia("(max-width: 1180px)"),
+};
 /** Open at first where there is room. */
 const AT_FIRST: Record<Side, boolean> = { rail: true, drawer: false };
 const FIRST_IN: Record<Side, string> = { rail: "new", drawer: "close-drawer" };
@@ -27,7 +30,8 @@ export class Sides {
   open(side: Side, open: boolean): void {
     const over = OVER[side].matches;
     if (!over) writeSetting(side, open);
-    else if (open) for (const other of SIDES) if (other !== side && OVER[other].matches) this.page.dataset[other] = "closed";
+    else if (open)
+      for (const other of SIDES) if (other !== side && OVER[other].matches) this.page.dataset[other] = "closed";
     this.page.dataset[side] = open ? "open" : "closed";
     this.settle();
     byId(open ? FIRST_IN[side] : `open-${side}`).focus();

@@ -18,7 +18,12 @@ export class Speaker {
     const end = done ? rest.length : lastSentenceEnd(rest);
     if (end === 0) return;
     this.said += end;
-    this.say(rest.slice(0, end).replace(/[*_`#>|]+/g, "").trim());
+    this.say(
+      rest
+        .slice(0, end)
+        .replace(/[*_`#>|]+/g, "")
+        .trim(),
+    );
   }
 
   say(text: string): void {

@@ -17,7 +17,7 @@ export function drawStats(desk: Desk): void {
     else if (writing.pieces > 1 && seconds > 0.2) parts.push(numbers.tokensPerSecond((writing.pieces - 1) / seconds));
   } else {
     const stats = thread(desk.open.value).findLast((turn) => turn.stats)?.stats;
-    if (stats) parts.push(numbers.tokensPerSecond(stats.tokensPerSecond));
+    if (stats && stats.completionTokens > 1) parts.push(numbers.tokensPerSecond(stats.tokensPerSecond));
     if (stats && model) {
       const used = stats.promptTokens + stats.completionTokens;
       parts.push(t("contextUsed", { used: numbers.count(used), all: numbers.count(model.info.contextLength) }));

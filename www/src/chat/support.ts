@@ -11,7 +11,8 @@ function browserInHand(agent: string, secure: boolean): Browser {
   if (/iPhone|iPad|iPod/.test(agent)) return "ios";
   if (/Firefox\//.test(agent)) return "firefox";
   if (/Android/.test(agent)) return "android";
-  if (/Chrome\/|Chromium\/|Edg\//.test(agent)) return /Linux|X11/.test(agent) && !/CrOS/.test(agent) ? "chromeLinux" : "chrome";
+  if (/Chrome\/|Chromium\/|Edg\//.test(agent))
+    return /Linux|X11/.test(agent) && !/CrOS/.test(agent) ? "chromeLinux" : "chrome";
   if (/Safari\//.test(agent)) return "safari";
   return "other";
 }
@@ -25,25 +26,43 @@ const SWITCHES: Partial<Record<Browser, string[]>> = {
 };
 
 const TABLE: [string, Key][] = [
-  ["Chrome, Edge", "haveChrome"], ["Safari", "haveSafari"], ["Firefox", "haveFirefox"], ["Chrome (Android)", "haveAndroid"], ["Linux", "haveLinux"],
+  ["Chrome, Edge", "haveChrome"],
+  ["Safari", "haveSafari"],
+  ["Firefox", "haveFirefox"],
+  ["Chrome (Android)", "haveAndroid"],
+  ["Linux", "haveLinux"],
 ];
 
 export function supportPage(reason: string | undefined, again: () => void): HTMLElement {
   const browser = browserInHand(navigator.userAgent, isSecureContext);
   const page = h(
-    "section", { class: "support", role: "alert" },
+    "section",
+    { class: "support", role: "alert" },
     h("h1", { class: "line" }, t("noGpuLine")),
     h("p", {}, t("noGpuWhat")),
     h("h2", {}, t("noGpuHere")),
     h("p", {}, t(`switch_${browser}`)),
   );
   append(page, [
-    SWITCHES[browser] && h("ul", { class: "switches" }, ...SWITCHES[browser].map((address) => {
-      const button = h("button", { type: "button", class: "button quiet", onClick: async () => {
-        if (await copyText(address)) button.textContent = t("copied");
-      } }, t("copy"));
-      return h("li", {}, h("code", {}, address), button);
-    })),
+    SWITCHES[browser] &&
+      h(
+        "ul",
+        { class: "switches" },
+        ...SWITCHES[browser].map((address) => {
+          const button = h(
+            "button",
+            {
+              type: "button",
+              class: "button quiet",
+              onClick: async () => {
+                if (await copyText(address)) button.textContent = t("copied");
+              },
+            },
+            t("copy"),
+          );
+          return h("li", {}, h("code", {}, address), button);
+        }),
+      ),
     h("h2", {}, t("noGpuHave")),
     h("dl", {}, ...TABLE.flatMap(([name, key]) => [h("dt", {}, name), h("dd", {}, t(key))])),
     h("div", { class: "ways" }, h("button", { type: "button", class: "button", onClick: again }, t("checkAgain"))),

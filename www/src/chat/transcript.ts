@@ -33,7 +33,9 @@ class TurnView {
       "article",
       { class: `turn ${turn.role}`, "data-turn": turn.id },
       h("h2", { class: "aside" }, t(user ? "youSaid" : "modelSaid")),
-      this.extra, this.body, this.foot,
+      this.extra,
+      this.body,
+      this.foot,
     );
   }
 
@@ -68,7 +70,18 @@ class TurnView {
     if (this.markdown) this.markdown.update(turn.text, writing);
     else if (!this.root.classList.contains("editing")) this.body.textContent = turn.text;
     // What is left depends on few things: the same ones, the same buttons.
-    const now = JSON.stringify([place, all.length, writing, busy, last, this.desk.waitingTurn === turn, turn.finish, turn.trouble, turn.stats, turn.reasoning?.length]);
+    const now = JSON.stringify([
+      place,
+      all.length,
+      writing,
+      busy,
+      last,
+      this.desk.waitingTurn === turn,
+      turn.finish,
+      turn.trouble,
+      turn.stats,
+      turn.reasoning?.length,
+    ]);
     if (now === this.drawn) return;
     this.drawn = now;
     this.drawExtra(conversation, writing, busy);
@@ -82,7 +95,10 @@ class TurnView {
     const question = conversation.turns.find(({ id }) => id === turn.parent);
     if (turn.trouble && question && !writing) {
       const again: Way = { label: t("tryAgain"), go: () => void desk.again(turn) };
-      const shorten: Way = { label: t("dropOldest"), go: () => void desk.ask(conversation, question, "truncate-oldest") };
+      const shorten: Way = {
+        label: t("dropOldest"),
+        go: () => void desk.ask(conversation, question, "truncate-oldest"),
+      };
       // Asking again opens the model first where it is closed.
       const reopen: Way = { ...again, label: t("openAgain") };
       const ways = turn.trouble.code === "TooLarge" ? [shorten] : turn.trouble.code === "Gpu" ? [reopen] : [again];
@@ -91,7 +107,14 @@ class TurnView {
     }
   }
 
-  private drawFoot(conversation: Conversation, place: number, count: number, writing: boolean, busy: boolean, last: boolean): void {
+  private drawFoot(
+    conversation: Conversation,
+    place: number,
+    count: number,
+    writing: boolean,
+    busy: boolean,
+    last: boolean,
+  ): void {
     const { turn, desk } = this;
     const waits = desk.waitingTurn === turn;
     const user = turn.role === "user";
@@ -99,17 +122,36 @@ class TurnView {
       this.foot,
       count > 1 &&
         h(
-          "span", { class: "branches", role: "group", "aria-label": t("branches") },
-          iconButton("left", t("branchBefore"), () => this.step(-1), { disabled: place === 0 || busy, class: "icon-button small branch-before" }),
+          "span",
+          { class: "branches", role: "group", "aria-label": t("branches") },
+          iconButton("left", t("branchBefore"), () => this.step(-1), {
+            disabled: place === 0 || busy,
+            class: "icon-button small branch-before",
+          }),
           h("span", { class: "branch-place" }, t("branchPlace", { n: place + 1, all: count })),
-          iconButton("right", t("branchAfter"), () => this.step(1), { disabled: place === count - 1 || busy, class: "icon-button small branch-after" }),
+          iconButton("right", t("branchAfter"), () => this.step(1), {
+            disabled: place === count - 1 || busy,
+            class: "icon-button small branch-after",
+          }),
         ),
       !writing && turn.text !== "" && this.copyButton(),
       user && iconButton("pen", t("edit"), () => this.edit(), { disabled: busy, class: "icon-button small edit" }),
-      !user && !writing && iconButton("again", t("again"), () => void desk.again(turn), { disabled: busy, class: "icon-button small again" }),
+      !user &&
+        !writing &&
+        iconButton("again", t("again"), () => void desk.again(turn), {
+          disabled: busy,
+          class: "icon-button small again",
+        }),
       user && last && waits && h("span", { class: "waits" }, t("waits")),
-      user && last && !busy && !waits &&
-        h("button", { type: "button", class: "link answer-this", onClick: () => void desk.ask(conversation, turn) }, t("answerThis")),
+      user &&
+        last &&
+        !busy &&
+        !waits &&
+        h(
+          "button",
+          { type: "button", class: "link answer-this", onClick: () => void desk.ask(conversation, turn) },
+          t("answerThis"),
+        ),
       !user && !writing && this.meta(),
     );
   }
@@ -120,26 +162,44 @@ class TurnView {
     const meta = h("span", { class: "meta" });
     append(meta, [
       turn.model && h("span", {}, turn.model),
-      stats && h("span", { title: t("statsTitle", {
-        prompt: numbers.count(stats.promptTokens), cached: numbers.count(stats.cachedTokens),
-        first: numbers.count(stats.firstTokenMs / 1000, 1),
-      }) }, numbers.tokensPerSecond(stats.tokensPerSecond)),
+      stats &&
+        stats.completionTokens > 1 &&
+        h(
+          "span",
+          {
+            title: t("statsTitle", {
+              prompt: numbers.count(stats.promptTokens),
+              cached: numbers.count(stats.cachedTokens),
+              first: numbers.count(stats.firstTokenMs / 1000, 1),
+            }),
+          },
+          numbers.tokensPerSecond(stats.tokensPerSecond),
+        ),
       stats && h("span", {}, t("tokens", { n: numbers.count(stats.completionTokens) })),
       (turn.finish === "abort" || (!turn.finish && !turn.trouble)) && h("span", {}, t("finishAbort")),
       turn.finish === "overflow" && h("span", {}, t("finishOverflow")),
       turn.finish === "length" &&
-        h("button", { type: "button", class: "link", onClick: () => this.callbacks.showSetting("maxTokens") }, t("finishLength")),
+        h(
+          "button",
+          { type: "button", class: "link", onClick: () => this.callbacks.showSetting("maxTokens") },
+          t("finishLength"),
+        ),
     ]);
     return meta;
   }
 
   private copyButton(): HTMLButtonElement {
-    const button = iconButton("copy", t("copy"), async () => {
-      const done = await copyText(this.turn.text);
-      button.replaceChildren(icon(done ? "check" : "copy"));
-      announce(t(done ? "copied" : "copyFailed"));
-      setTimeout(() => button.replaceChildren(icon("copy")), 1600);
-    }, { class: "icon-button small copy" });
+    const button = iconButton(
+      "copy",
+      t("copy"),
+      async () => {
+        const done = await copyText(this.turn.text);
+        button.replaceChildren(icon(done ? "check" : "copy"));
+        announce(t(done ? "copied" : "copyFailed"));
+        setTimeout(() => button.replaceChildren(icon("copy")), 1600);
+      },
+      { class: "icon-button small copy" },
+    );
     return button;
   }
 
@@ -154,7 +214,10 @@ class TurnView {
   edit(): void {
     if (this.root.classList.contains("editing")) return;
     this.root.classList.add("editing");
-    const field = h("textarea", { "aria-label": t("editLabel"), rows: Math.min(12, this.turn.text.split("\n").length + 1) });
+    const field = h("textarea", {
+      "aria-label": t("editLabel"),
+      rows: Math.min(12, this.turn.text.split("\n").length + 1),
+    });
     field.value = this.turn.text;
     const leave = () => {
       this.root.classList.remove("editing");
@@ -178,8 +241,11 @@ class TurnView {
       }
     });
     fill(
-      this.body, field,
-      h("div", { class: "ways" },
+      this.body,
+      field,
+      h(
+        "div",
+        { class: "ways" },
         h("button", { type: "button", class: "button", onClick: keep }, t("sendEdit")),
         h("button", { type: "button", class: "button quiet", onClick: leave }, t("cancel")),
       ),

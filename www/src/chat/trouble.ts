@@ -4,8 +4,13 @@ import { t, type Key } from "../shared-ui/i18n.js";
 import type { Trouble } from "./conversation.js";
 
 const SENTENCES: Record<string, Key> = {
-  Format: "troubleFormat", Missing: "troubleMissing", Shape: "troubleShape", Unsupported: "troubleUnsupported",
-  TooLarge: "troubleTooLarge", Gpu: "troubleGpu", Fetch: "troubleFetch",
+  Format: "troubleFormat",
+  Missing: "troubleMissing",
+  Shape: "troubleShape",
+  Unsupported: "troubleUnsupported",
+  TooLarge: "troubleTooLarge",
+  Gpu: "troubleGpu",
+  Fetch: "troubleFetch",
 };
 
 export interface Way {
@@ -18,7 +23,11 @@ export function troubleCard(trouble: Trouble, ways: Way[], sentence?: string): H
   const buttons = ways.map(({ label, go }, index) =>
     h("button", { type: "button", class: index === 0 ? "button" : "button quiet", onClick: go }, label),
   );
-  const card = h("div", { class: "trouble", role: "alert" }, h("p", { class: "trouble-what" }, sentence ?? t(known ?? "troubleOther")));
+  const card = h(
+    "div",
+    { class: "trouble", role: "alert" },
+    h("p", { class: "trouble-what" }, sentence ?? t(known ?? "troubleOther")),
+  );
   append(card, [
     buttons.length > 0 && h("div", { class: "ways" }, ...buttons),
     h("details", {}, h("summary", {}, t("details")), h("p", {}, h("code", {}, trouble.code), " ", trouble.message)),

@@ -49,6 +49,7 @@ export class Files implements FileSet {
   #listing: Listing | undefined;
   readonly #files = new Map<string, LocalFile | RemoteFile>();
   #streams: RemoteFile[] = [];
+  #closed = false;
   /** What made reading fail first, if anything did. */
   failure: unknown;
 
@@ -157,6 +158,8 @@ export class Files implements FileSet {
   }
 
   async #end(begun: RemoteFile[], complete: boolean): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     for (const file of begun) file.close();
     await this.#context.store?.close(complete);
   }

@@ -7,6 +7,8 @@ import type { Version } from "./stream.js";
 const ROOT = "inkstone";
 const MANIFEST = "manifest.json";
 const VERSION = 1;
+/** A load that was aborted lets go within so long. */
+const CLOSING_MS = 1000;
 
 interface Manifest {
   version: number;
@@ -222,7 +224,7 @@ export async function clearStore(): Promise<void> {
 }
 
 async function remove(root: Folder, name: string, source: string): Promise<void> {
-  const release = await lock(name);
+  const release = await lock(name, CLOSING_MS);
   if (!release) {
     const advice = "stop that first, or wait for its end";
     throw new InkstoneError("Unsupported", `\`${source}\` is being downloaded at the moment: ${advice}`);
@@ -260,15 +262,16 @@ async function folderName(key: string): Promise<string> {
   return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Takes the right to write a folder; undefined when another load has it. */
-function lock(name: string): Promise<(() => void) | undefined> {
+/** Takes the right to write a folder; undefined when another load has it, and still has after so long. */
+function lock(name: string, patience = 0): Promise<(() => void) | undefined> {
+  const options = patience === 0 ? { ifAvailable: true } : { signal: AbortSignal.timeout(patience) };
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(`inkstone/${name}`, { ifAvailable: true }, (granted) => {
+      .request(`inkstone/${name}`, options, (granted) => {
         if (!granted) return resolve(undefined);
         return new Promise<void>((release) => resolve(release));
       })
-      .catch(reject);
+      .catch((error) => (options.signal?.aborted ? resolve(undefined) : reject(error)));
   });
 }
 

@@ -56,6 +56,8 @@ const handlers: Handlers = {
       throwIfAborted(signal);
       const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
       const files = await Files.open(source, options.cache === false ? "off" : "keep", signal);
+      // Rust may be in the middle of something else when the page no longer wants the model.
+      signal.addEventListener("abort", () => void files.close(false), { once: true });
       let complete = false;
       try {
         const loaded = await withFlag(signal, (flag) =>

@@ -137,7 +137,8 @@ const en = {
   phaseReady: "Ready",
   bytesOf: "{loaded} of {total} bytes",
   timeLeft: "{time} left",
-  loadingHint: "Stored on this device: next time it opens at once. A download that breaks off goes on where it stopped.",
+  loadingHint:
+    "Stored on this device: next time it opens at once. A download that breaks off goes on where it stopped.",
   loadingHintFile: "Read from your own file; no copy is sent anywhere.",
   diedOpening: "The page closed while {name} was being opened, so it was not opened again by itself.",
   notKept: "The browser could not keep this conversation ({why}). Save it to a file before you close the tab.",
@@ -152,13 +153,16 @@ const en = {
   troubleShape: "This model's parts do not fit together. Choose another file.",
   troubleUnsupported: "This kind of model does not run here yet. Choose another one.",
   troubleTooLarge: "This model needs more memory than the browser gives. Choose a smaller one or a shorter context.",
-  troubleContext: "The conversation has grown longer than the model can read. Leave out the oldest messages, or begin a new one.",
+  troubleContext:
+    "The conversation has grown longer than the model can read. Leave out the oldest messages, or begin a new one.",
   troubleGpu: "The graphics card stopped working for this page. Opening the model again brings it back.",
-  troubleFetch: "The download did not come through. Check the address and the network, then try again: it goes on where it stopped where the server allows it.",
+  troubleFetch:
+    "The download did not come through. Check the address and the network, then try again: it goes on where it stopped where the server allows it.",
   troubleOther: "Something went wrong. Your words are kept; try again.",
   // No WebGPU
   noGpuLine: "This browser has no WebGPU.",
-  noGpuWhat: "Inkstone computes on the graphics card through WebGPU, and this browser does not offer it to this page. Your conversations can still be read.",
+  noGpuWhat:
+    "Inkstone computes on the graphics card through WebGPU, and this browser does not offer it to this page. Your conversations can still be read.",
   noGpuHere: "In the browser you are using",
   noGpuHave: "Browsers that have it",
   haveChrome: "113 and later on Windows, macOS and ChromeOS",
@@ -168,12 +172,16 @@ const en = {
   haveLinux: "Chrome 144 and later with Intel graphics, 147 and later with NVIDIA; others behind a switch",
   checkAgain: "Check again",
   switch_insecure: "The page was opened over plain http. WebGPU needs https, or http://localhost.",
-  switch_chromeLinux: "Open these two addresses, set both to Enabled and start the browser again. The graphics driver should be a recent one.",
-  switch_chrome: "Open the first address and turn on “Use graphics acceleration when available”; if that was on, set the second to Enabled. Then start the browser again.",
+  switch_chromeLinux:
+    "Open these two addresses, set both to Enabled and start the browser again. The graphics driver should be a recent one.",
+  switch_chrome:
+    "Open the first address and turn on “Use graphics acceleration when available”; if that was on, set the second to Enabled. Then start the browser again.",
   switch_android: "Update Chrome, then open this address, set it to Enabled and start the browser again.",
-  switch_firefox: "Open this address, set dom.webgpu.enabled to true and start the browser again. On Linux and Android the Nightly edition has it already.",
+  switch_firefox:
+    "Open this address, set dom.webgpu.enabled to true and start the browser again. On Linux and Android the Nightly edition has it already.",
   switch_ios: "Update to iOS 26. On iOS 18: Settings, Apps, Safari, Advanced, Feature Flags, WebGPU.",
-  switch_safari: "Update to Safari 26. In Safari 18: Settings, Advanced, Show features for web developers; then Feature Flags, WebGPU.",
+  switch_safari:
+    "Update to Safari 26. In Safari 18: Settings, Advanced, Show features for web developers; then Feature Flags, WebGPU.",
   switch_other: "Use one of the browsers below.",
   // Settings
   settings: "Settings",
@@ -200,7 +208,8 @@ const en = {
   why_repetitionPenalty: "Above 1 holds back words that were just used.",
   why_maxTokens: "In tokens; an answer ends here at the latest.",
   why_seed: "The same seed and the same words give the same answer.",
-  why_contextLength: "In tokens; how much it can read at once. More needs more memory. Takes effect when a model is opened.",
+  why_contextLength:
+    "In tokens; how much it can read at once. More needs more memory. Takes effect when a model is opened.",
   empty_seed: "new each time",
   empty_contextLength: "model's own",
   factName: "Name",
@@ -383,7 +392,8 @@ const zh: Record<Key, string> = {
   switch_chromeLinux: "打开下面两个地址，都设为 Enabled，然后重启浏览器。显卡驱动要较新。",
   switch_chrome: "打开第一个地址，开启“使用图形加速（如可用）”；若已开启，再将第二个设为 Enabled。然后重启浏览器。",
   switch_android: "更新 Chrome，然后打开这个地址，设为 Enabled 并重启浏览器。",
-  switch_firefox: "打开这个地址，将 dom.webgpu.enabled 设为 true 并重启浏览器。Linux 和 Android 上的 Nightly 版已自带。",
+  switch_firefox:
+    "打开这个地址，将 dom.webgpu.enabled 设为 true 并重启浏览器。Linux 和 Android 上的 Nightly 版已自带。",
   switch_ios: "更新到 iOS 26。iOS 18：设置 → App → Safari 浏览器 → 高级 → 功能标志 → WebGPU。",
   switch_safari: "更新到 Safari 26。Safari 18：设置 → 高级 → 显示网页开发者功能，再到功能标志里打开 WebGPU。",
   switch_other: "请使用下面的浏览器。",

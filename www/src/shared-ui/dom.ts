@@ -1,4 +1,4 @@
-/** Building DOM without a framework: one function for elements, one for icons. Text is always set as text, never as HTML. */
+/** Building DOM without a framework: one function for elements, one for icons. Text is set as text, never as HTML. */
 
 type Child = Node | string | number | null | undefined | false;
 type Props = { [name: string]: unknown };
@@ -87,6 +87,15 @@ export function icon(name: IconName): SVGSVGElement {
 }
 
 /** A square button that shows only an icon; `label` is read aloud and shown on hover. */
-export function iconButton(name: IconName, label: string, onClick: (event: MouseEvent) => void, more: Props = {}): HTMLButtonElement {
-  return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onClick, ...more }, icon(name));
+export function iconButton(
+  name: IconName,
+  label: string,
+  onClick: (event: MouseEvent) => void,
+  more: Props = {},
+): HTMLButtonElement {
+  return h(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": label, title: label, onClick, ...more },
+    icon(name),
+  );
 }

@@ -30,14 +30,22 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 
 /** The locale for `Intl`: the browser's own variant of the chosen language where it has one (en-GB, zh-TW). */
 export function locale(): string {
-  return navigator.languages.find((tag) => tag.toLowerCase().startsWith(language.value)) ?? (language.value === "zh" ? "zh-CN" : "en");
+  return (
+    navigator.languages.find((tag) => tag.toLowerCase().startsWith(language.value)) ??
+    (language.value === "zh" ? "zh-CN" : "en")
+  );
 }
 
-/** Fills the hand-written skeleton: `data-t` sets text, `data-t-label`, `data-t-title`, `data-t-placeholder` set attributes. */
+/** Fills the hand-written skeleton: `data-t` sets text, `data-t-label`, `-title` and `-placeholder` set attributes. */
 export function translatePage(root: ParentNode = document): void {
   document.documentElement.lang = language.value === "zh" ? "zh-CN" : "en";
-  for (const element of root.querySelectorAll<HTMLElement>("[data-t]")) element.textContent = t(element.dataset.t as Key);
-  for (const [name, attribute] of [["tLabel", "aria-label"], ["tTitle", "title"], ["tPlaceholder", "placeholder"]] as const) {
+  for (const element of root.querySelectorAll<HTMLElement>("[data-t]"))
+    element.textContent = t(element.dataset.t as Key);
+  for (const [name, attribute] of [
+    ["tLabel", "aria-label"],
+    ["tTitle", "title"],
+    ["tPlaceholder", "placeholder"],
+  ] as const) {
     const selector = `[data-${name.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase())}]`;
     for (const element of root.querySelectorAll<HTMLElement>(selector)) {
       element.setAttribute(attribute, t(element.dataset[name] as Key));

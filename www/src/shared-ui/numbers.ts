@@ -18,8 +18,11 @@ export function bytes(count: number): string {
   const { value, step } = scaled(count);
   const digits = step === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return new Intl.NumberFormat(locale(), {
-    style: "unit", unit: STEPS[step], unitDisplay: step === 0 ? "long" : "short",
-    minimumFractionDigits: digits, maximumFractionDigits: digits,
+    style: "unit",
+    unit: STEPS[step],
+    unitDisplay: step === 0 ? "long" : "short",
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
   }).format(value);
 }
 
@@ -27,14 +30,19 @@ export function bytes(count: number): string {
 export function speed(bytesPerSecond: number): string {
   const { value, step } = scaled(bytesPerSecond);
   return new Intl.NumberFormat(locale(), {
-    style: "unit", unit: `${STEPS[step]}-per-second`, unitDisplay: "short",
-    minimumFractionDigits: step > 1 ? 1 : 0, maximumFractionDigits: step > 1 ? 1 : 0,
+    style: "unit",
+    unit: `${STEPS[step]}-per-second`,
+    unitDisplay: "short",
+    minimumFractionDigits: step > 1 ? 1 : 0,
+    maximumFractionDigits: step > 1 ? 1 : 0,
   }).format(value);
 }
 
 /** "98,123,456", or with `digits` after the point. */
 export function count(value: number, digits = 0): string {
-  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(
+    value,
+  );
 }
 
 /** "135M", "1.24B" as model sizes are written everywhere. */
@@ -50,7 +58,12 @@ export function percent(fraction: number): string {
 /** "8 sec", "3 min", "1 hr, 5 min": coarse on purpose, a guess should not look exact. */
 export function duration(seconds: number): string {
   const unit = (value: number, name: "second" | "minute" | "hour") =>
-    new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 }).format(value);
+    new Intl.NumberFormat(locale(), {
+      style: "unit",
+      unit: name,
+      unitDisplay: "short",
+      maximumFractionDigits: 0,
+    }).format(value);
   if (seconds < 60) return unit(Math.max(1, Math.round(seconds)), "second");
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return unit(minutes, "minute");
@@ -72,7 +85,11 @@ export function day(time: number, now = Date.now()): string {
   }
   if (days < 7) return new Intl.DateTimeFormat(locale(), { weekday: "long" }).format(time);
   const sameYear = new Date(time).getFullYear() === new Date(now).getFullYear();
-  return new Intl.DateTimeFormat(locale(), { month: "long", day: "numeric", year: sameYear ? undefined : "numeric" }).format(time);
+  return new Intl.DateTimeFormat(locale(), {
+    month: "long",
+    day: "numeric",
+    year: sameYear ? undefined : "numeric",
+  }).format(time);
 }
 
 /** "24 Nov 2026, 14:05" for titles and exports. */

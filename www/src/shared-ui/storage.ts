@@ -1,4 +1,4 @@
-/** What the pages keep in this browser: small settings in localStorage, conversations in IndexedDB. Nothing is sent anywhere. */
+/** What the pages keep in this browser: settings in localStorage, conversations in IndexedDB. Nothing is sent. */
 
 const PREFIX = "inkstone.";
 
@@ -30,7 +30,7 @@ function promised<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-/** Records with an `id`, kept in one IndexedDB table; in memory only where the browser refuses (`lasting` is then false). */
+/** Records with an `id`, kept in one IndexedDB table; only in memory where the browser refuses (`lasting` is false). */
 export class RecordStore<T extends { id: string }> {
   private readonly memory = new Map<string, T>();
 

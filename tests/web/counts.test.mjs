@@ -1,0 +1,254 @@
+// What the published package asks of WebGPU, counted in its worker: for a token, for a prompt, for a load. The counts are
+// those of the kernels that a GPU gets (`family: "generic"`) and hold on every machine. First with a small model whose
+// answers are known; then with SmolLM2-135M on a GPU that computes nothing (see meter.js), where a token takes as long as
+// the host takes to ask for it.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, afterEach, before, test } from "node:test";
+import { openBrowser } from "./browser.mjs";
+import { misbehaviour } from "./library-server.mjs";
+import { tinyModel } from "./tiny-model.mjs";
+
+const MIB = 2 ** 20;
+const TINY_LAYERS = 3;
+const ROOM = 32 * MIB;
+const files = { "/m/tiny.gguf": { body: tinyModel({ layers: TINY_LAYERS, context: 1200 }) } };
+const METER = await readFile(new URL("meter.js", import.meta.url), "utf8");
+let browser, page;
+let nullGpu = false;
+
+before(async () => {
+  const blank = (_, response) =>
+    response
+      .writeHead(200, { "content-type": "text/html" })
+      .end("<!doctype html><link rel=icon href=data:,><title>t</title>");
+  browser = await openBrowser({
+    routes: { "/m/": misbehaviour(files, []), "/blank": blank },
+    args: ["--enable-precise-memory-info"],
+  });
+  browser.context.setDefaultTimeout(300_000);
+  await browser.context.route("**/dist/worker.js", async (route) => {
+    const response = await route.fetch();
+    const body = `globalThis.nullGpu = ${nullGpu};\n${METER}\n${await response.text()}`;
+    await route.fulfill({ response, body });
+  });
+});
+
+after(() => browser?.close());
+
+afterEach(async () => {
+  assert.deepEqual(page.problems, []);
+  await page.close();
+});
+
+/** A page with a fresh worker, and what the tests do there. */
+async function open({ computes }) {
+  nullGpu = !computes;
+  page = await browser.newPage();
+  await page.goto(`${browser.url}/blank`);
+  await page.evaluate(async () => {
+    window.ink = await import("/dist/inkstone.js");
+    window.meter = () =>
+      new Promise((resolve) => {
+        const channel = new BroadcastChannel("meter");
+        channel.onmessage = ({ data }) => (channel.close(), resolve(data));
+        channel.postMessage("?");
+      });
+    // What happened between two readings of the meter.
+    window.counted = async (job) => {
+      const { flows: before } = await meter();
+      const answer = await job();
+      const { flows, ...rest } = await meter();
+      const difference = Object.fromEntries(Object.entries(flows).map(([key, n]) => [key, n - before[key]]));
+      return { ...difference, ...rest, answer };
+    };
+  });
+}
+
+/** Loads a model and tells what that took; the page's heap is looked at on every report. */
+const load = (source, options) =>
+  page.evaluate(
+    async ([source, options]) => {
+      const heap = () => performance.memory.usedJSHeapSize;
+      const idle = heap();
+      let most = 0;
+      const onProgress = () => (most = Math.max(most, heap() - idle));
+      // The self-test would be counted too, and has its own tests.
+      const how = { cache: false, family: "generic", selfTest: false, onProgress, ...options };
+      window.model = await ink.LanguageModel.load(source, how);
+      return { info: model.info, heap: most, ...(await meter()) };
+    },
+    [source, options],
+  );
+
+/** An answer of exactly `tokens` tokens, and what it took. */
+async function answer(text, tokens, options) {
+  const counts = await page.evaluate(
+    ([text, options]) => counted(async () => await model.generate(text, options)),
+    [text, { raw: true, ignoreEos: true, seed: 5, maxTokens: tokens, ...options }],
+  );
+  assert.equal(counts.answer.tokens.length, tokens);
+  return counts;
+}
+
+const WAYS = {
+  greedy: { temperature: 0 },
+  sampled: { temperature: 0.8, topK: 20, topP: 0.9 },
+  penalised: { temperature: 0.8, repetitionPenalty: 1.1, frequencyPenalty: 0.1 },
+};
+
+const created = ({ buffers, bindGroups, pipelines, modules }) => ({ buffers, bindGroups, pipelines, modules });
+const NOTHING = { buffers: 0, bindGroups: 0, pipelines: 0, modules: 0 };
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+const mib = (bytes) => `${(bytes / MIB).toFixed(1)} MiB`;
+
+function print(title, rows) {
+  console.log(`\n${title}`);
+  for (const [what, got, most] of rows) console.log(`  ${what.padEnd(44)} ${String(got).padStart(12)}   at most ${most}`);
+}
+
+/** What must hold of loading, whatever the model. */
+function checkLoad(title, { info, levels, order, wasm, heap, ...counts }) {
+  const { weights, cache } = info.bytes;
+  const most = 1.05 * weights + cache + ROOM;
+  print(`${title}: loading`, [
+    ["GPU bytes at any moment", mib(levels.peak), mib(most)],
+    ["wasm memory", mib(wasm), "64.0 MiB"],
+    ["the page's heap above idle", mib(heap), "32.0 MiB"],
+    ["pipelines", counts.flows.pipelines, "-"],
+    ["kernels run before the last weight came", order.firstDispatch < order.lastWeight ? "yes" : "no", "-"],
+  ]);
+  assert.ok(levels.peak <= most, `${levels.peak} bytes on the GPU`);
+  assert.ok(weights > 0 && counts.flows.written >= weights * 0.95, "the weights went over the queue");
+  assert.ok(wasm > 0 && wasm <= 64 * MIB, `${wasm} bytes of wasm memory`);
+  assert.ok(heap <= 32 * MIB, `${heap} bytes of heap`);
+  // Whatever is read after the first weight is read after it was written.
+  const { lastPipeline, firstWeight } = order;
+  assert.ok(lastPipeline > 0 && lastPipeline < firstWeight, "a pipeline was made after weights had come");
+  assert.ok(order.firstWeight < order.lastWeight);
+}
+
+/** What must hold of any answer. */
+function checkAnswer(what, counts) {
+  assert.deepEqual(created(counts), NOTHING, `${what}: created`);
+  assert.equal(counts.mapped, 64 * counts.maps, `${what}: bytes read back`);
+  assert.ok(counts.batches.length === counts.submits, `${what}: submits`);
+  assert.ok(
+    counts.batches.every(({ passes }) => passes <= 2),
+    `${what}: passes of a submit`,
+  );
+}
+
+/** What must hold of a token: `few` and `many` are answers to the same text that differ by `tokens` tokens. */
+function checkTokens(title, layers, tokens, few, many) {
+  const per = (key) => (many[key] - few[key]) / tokens;
+  const dispatches = per("dispatches");
+  print(`${title}: one token`, [
+    ["dispatches", dispatches, 5 * layers + 5],
+    ["submits", per("submits").toFixed(3), 1],
+    ["compute passes", per("passes").toFixed(3), 2],
+    ["buffers, bind groups, pipelines, modules", Object.values(created(many)).join(", "), 0],
+    ["writeBuffer calls", per("writes"), 1],
+    ["bytes read back at a time", many.mapped / many.maps, 64],
+  ]);
+  for (const counts of [few, many]) checkAnswer(title, counts);
+  assert.ok(Number.isInteger(dispatches) && dispatches > 0 && dispatches <= 5 * layers + 5, `${dispatches} dispatches`);
+  assert.ok(per("submits") <= 1);
+  assert.ok(per("passes") <= 2);
+  assert.ok(few.writes <= 4, `${few.writes} writes for a call`);
+  assert.equal(per("writes"), 0, "a token needs nothing from the host");
+  assert.ok(per("maps") <= 1);
+  return dispatches;
+}
+
+/** What must hold of a prompt whose answer is one token. */
+function checkPrompt(title, layers, counts) {
+  checkAnswer(title, counts);
+  assert.equal(counts.answer.usage.promptTokens, 512);
+  const chunks = counts.batches.slice(0, -1).map(({ dispatches }) => dispatches);
+  const [each] = chunks;
+  const head = counts.batches.at(-1).dispatches - each;
+  print(`${title}: a prompt of 512 tokens`, [
+    ["chunks", counts.submits, "-"],
+    ["dispatches for each", each, 9 * layers],
+    ["for the first token", head, 5],
+    ["read-backs", counts.maps, 1],
+    ["writeBuffer calls", counts.writes, counts.submits + 2],
+  ]);
+  assert.ok(chunks.every((dispatches) => dispatches === each) && each <= 9 * layers, `${chunks} dispatches`);
+  assert.ok(head > 0 && head <= 5, `${head} dispatches for the first token`);
+  assert.equal(counts.maps, 1);
+  assert.ok(counts.writes <= counts.submits + 2);
+}
+
+/** Everything that the model had on the GPU is gone. */
+async function checkDisposed() {
+  const { levels } = await page.evaluate(async () => (await model.dispose(), meter()));
+  assert.equal(levels.live, 0, "bytes that are left on the GPU");
+}
+
+test("a small model that computes", async () => {
+  await open({ computes: true });
+  console.time("load");
+  const loaded = await load("/m/tiny.gguf");
+  console.timeEnd("load");
+  checkLoad("tiny", loaded);
+  const { live, peak } = loaded.levels;
+
+  for (const [way, options] of Object.entries(WAYS)) {
+    await answer("xyza", 2, options);
+    const few = await answer("xyza", 1, options);
+    const many = await answer("xyza", 25, options);
+    checkTokens(`tiny, ${way}`, TINY_LAYERS, 24, few, many);
+    if (way === "greedy") assert.equal(many.answer.text, "bcdefghijklmnopqrstuvwxyz");
+  }
+  // The chunks grow with what is known of the adapter's speed.
+  const prompt = "abcdefgh".repeat(64);
+  const counts = await answer(prompt, 1, WAYS.greedy);
+  checkPrompt("tiny", TINY_LAYERS, counts);
+  assert.equal(counts.answer.text, "i");
+  assert.deepEqual([counts.levels.live, counts.levels.peak], [live, peak], "bytes after many tokens");
+  await checkDisposed();
+});
+
+test("SmolLM2-135M where computing takes no time", async () => {
+  const layers = 30;
+  await open({ computes: false });
+  console.time("load");
+  const loaded = await load("/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", { contextLength: 1024 });
+  console.timeEnd("load");
+  checkLoad("SmolLM2-135M", loaded);
+  const { live, peak } = loaded.levels;
+
+  let dispatches;
+  for (const [way, options] of Object.entries(WAYS)) {
+    await answer("Once upon a time", 2, options);
+    const few = await answer("Once upon a time", 1, options);
+    const many = await answer("Once upon a time", 65, options);
+    dispatches = checkTokens(`SmolLM2-135M, ${way}`, layers, 64, few, many);
+  }
+  checkPrompt("SmolLM2-135M", layers, await answer(" one".repeat(512), 1, WAYS.greedy));
+
+  // What depends on time is the best of some tries, because the machine may have other work.
+  const tries = [];
+  for (let i = 0; i < 5; i++) {
+    const { maps, starved, levels, batches, answer: said } = await answer("Once upon a time", 256, WAYS.greedy);
+    if (i === 0) console.log(JSON.stringify(batches));
+    const steps = batches.slice(1).map(({ dispatches: n, ms }) => ms / (n / dispatches));
+    tries.push({ batch: 256 / maps, starved, ms: median(steps), speed: said.timings.tokensPerSecond });
+    assert.deepEqual([levels.live, levels.peak], [live, peak], "bytes after many tokens");
+  }
+  const best = (key, pick) => pick(...tries.map((one) => one[key]));
+  print("SmolLM2-135M: 256 tokens", [
+    ["tokens to a mapAsync", best("batch", Math.max).toFixed(1), "- (at least 4)"],
+    ["results that the GPU waited after", best("starved", Math.min), 3],
+    ["host time to record a token, ms", best("ms", Math.min).toFixed(3), 0.5],
+    ["tokens a second, the host's limit", best("speed", Math.max).toFixed(0), "-"],
+  ]);
+  console.log(JSON.stringify(tries));
+  assert.ok(best("batch", Math.max) >= 4, "tokens to a mapAsync");
+  // The first token, the one after it, and the last.
+  assert.ok(best("starved", Math.min) <= 3, "waits of the GPU for the host");
+  await checkDisposed();
+});
