@@ -102,7 +102,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     workgroupBarrier();
     let base = kv_head * p.capacity * HEAD_QUADS;
-    if has_new {
+    if has_new && pos < p.capacity {
         for (var i = lid; i < HEAD_QUADS; i += WG) {
             let k = GROUP * HEAD_DIM + i * 4u;
             let v = (p.heads + p.kv_heads + kv_head) * HEAD_DIM + i * 4u;

@@ -35,6 +35,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let h = i % all;
     if t >= n { return; }
     let pos = state[0] + t;
+    if pos >= p.capacity { return; }
     let start = t * p.x_stride + h * p.head_dim;
     let is_q = h < p.heads;
     let is_v = h >= p.heads + p.kv_heads;

@@ -9,7 +9,6 @@ mod folder;
 #[allow(dead_code)]
 #[path = "models/run.rs"]
 mod run;
-#[allow(dead_code)]
 #[path = "common/tolerance.rs"]
 mod tolerance;
 #[allow(dead_code)]
@@ -19,6 +18,7 @@ mod weights;
 use case::Case;
 use inkstone::Error;
 use inkstone::generate::{FinishReason, GenerateOptions, GenerationResult, LanguageModel, OnOverflow, Stop};
+use inkstone::gpu::{Family, Gpu, GpuOptions};
 use inkstone::load::{Abort, MemoryFiles};
 use pollster::block_on;
 use run::{Bench, generate, logits};
@@ -131,7 +131,11 @@ fn penalties_and_bias_are_what_their_formulas_say() {
         let sum: f64 = want.iter().map(|l| l.exp()).sum();
         for top in &said.top {
             let expected = want[top.token as usize] - sum.ln();
-            assert!((f64::from(top.logprob) - expected).abs() < 2e-3, "token {} after {i}: {top:?}, {expected}", top.token);
+            assert!(
+                (f64::from(top.logprob) - expected).abs() < 2e-3,
+                "token {} after {i}: {top:?}, {expected}",
+                top.token
+            );
         }
     }
     assert_eq!(row.len(), vocab);
@@ -167,7 +171,10 @@ fn a_full_context_is_met_as_asked() {
     let Error::TooLarge { need, have, advice } = fails(&model, &long.as_str().into(), &raw(5)) else {
         panic!("a prompt longer than the context")
     };
-    assert!(need.contains("context") && have.contains("64") && advice.contains("contextLength"), "{need} {have} {advice}");
+    assert!(
+        need.contains("context") && have.contains("64") && advice.contains("contextLength"),
+        "{need} {have} {advice}"
+    );
     let short = GenerateOptions { on_overflow: OnOverflow::TruncateOldest, ..raw(5) };
     let kept = say(&model, &long, &short);
     assert_eq!((kept.tokens.len(), kept.usage.prompt_tokens), (5, 64 - 5));
@@ -268,6 +275,24 @@ fn wrong_input_is_refused_and_the_next_call_works() {
     assert!(block_on(model.logits(&[1; 201])).is_err_and(|e| e.code() == "TooLarge"));
     assert!(block_on(model.logits(&[])).unwrap().is_empty());
     assert_eq!(say(&model, "HELLO", &raw(3)).tokens.len(), 3);
-    let parts = json!([{ "role": "user", "content": [{ "type": "text", "text": "HEL" }, { "type": "text", "text": "LO" }] }]);
+    let parts =
+        json!([{ "role": "user", "content": [{ "type": "text", "text": "HEL" }, { "type": "text", "text": "LO" }] }]);
     assert_eq!(generate(&model, &parts, &chat).tokens.len(), 3);
+}
+
+#[test]
+fn weights_split_over_small_bindings_change_nothing() {
+    let files = MemoryFiles(folder::whole(&Case::read("qwen2")));
+    let tokens: Vec<u32> = (0..40).map(|i| i * 7 % 60 + 2).collect();
+    for family in [Family::Software, Family::Generic] {
+        let answers = [None, Some(6000)].map(|max_binding| {
+            let options = GpuOptions { family: Some(family), max_binding, ..GpuOptions::default() };
+            let bench = Bench { gpu: block_on(Gpu::open(&options)).expect("a Vulkan driver is there") };
+            let model = bench.load_from(&files, 100).unwrap();
+            (logits(&model, &tokens), say(&model, "HELLO", &raw(12)).tokens, model.info().dispatches)
+        });
+        assert!(answers[1].2[0] > answers[0].2[0], "more dispatches: the weights were split");
+        assert_eq!(answers[0].0, answers[1].0, "each row is computed by the same kernel");
+        assert_eq!(answers[0].1, answers[1].1);
+    }
 }

@@ -44,7 +44,9 @@ impl Prompt {
             // The oldest message that is not a system message goes first; the last one stays.
             let oldest = messages.iter().position(|m| m["role"] != "system");
             match oldest {
-                Some(i) if prompt.tokens.len() > most && o.on_overflow != OnOverflow::Error && i + 1 < messages.len() => {
+                Some(i)
+                    if prompt.tokens.len() > most && o.on_overflow != OnOverflow::Error && i + 1 < messages.len() =>
+                {
                     messages.remove(i);
                 }
                 _ => return prompt.fitted(o, most, capacity),
@@ -127,7 +129,13 @@ pub(super) struct Reasoning {
 
 impl Reasoning {
     pub fn new(thinking: bool) -> Self {
-        Reasoning { thinking, begun: thinking, held: String::new(), thought: thinking.then(String::new), text: String::new() }
+        Reasoning {
+            thinking,
+            begun: thinking,
+            held: String::new(),
+            thought: thinking.then(String::new),
+            text: String::new(),
+        }
     }
 
     /// Takes more text; returns what may be shown: answer, thought.
@@ -136,8 +144,8 @@ impl Reasoning {
         let mut shown = (String::new(), String::new());
         if !self.begun {
             let start = self.held.trim_start();
-            if start.starts_with(OPEN) {
-                self.held = start[OPEN.len()..].to_string();
+            if let Some(rest) = start.strip_prefix(OPEN) {
+                self.held = rest.to_string();
                 (self.begun, self.thinking, self.thought) = (true, true, Some(String::new()));
             } else if !OPEN.starts_with(start) {
                 self.begun = true;

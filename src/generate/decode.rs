@@ -84,8 +84,7 @@ impl Session {
         let step = Step { ids: &ids, state: &state, kv: &kv };
         let (settings_r, history_r, state_r, recent_r) =
             (settings.region(), history.region(), inputs.region(), recent.region());
-        let sampling =
-            Sampling { settings: &settings_r, history: &history_r, state: &state_r, recent: &recent_r };
+        let sampling = Sampling { settings: &settings_r, history: &history_r, state: &state_r, recent: &recent_r };
         let finish = |x: Tensor<'_>| {
             let logits = model.logits(x, None);
             logits.sample(&sampling);
@@ -293,7 +292,9 @@ impl Session {
         let ids: Vec<u32> = (arriving.first..arriving.first + arriving.count).map(|i| word(i % RECENT * 4)).collect();
         match ids.iter().all(|&id| (id as usize) < self.vocab) {
             true => Ok(ids),
-            false => Err(Error::gpu("the GPU computed something that is no token; reload the page, or try another browser")),
+            false => {
+                Err(Error::gpu("the GPU computed something that is no token; reload the page, or try another browser"))
+            }
         }
     }
 

@@ -137,7 +137,8 @@ async fn weight(gpu: &Rc<Gpu>, dtype: DType, shape: &[usize], seed: u32) -> Resu
     let rows = if shape.len() == 1 { 1 } else { shape[0] };
     let store = WeightStore::new(gpu);
     let Planes { scales: has_scales, .. } = planes(dtype);
-    let slice = store.reserve(dtype, 0, rows, quants.len() as u64, if has_scales == 0 { 0 } else { scales.len() as u64 });
+    let slice =
+        store.reserve(dtype, 0, rows, quants.len() as u64, if has_scales == 0 { 0 } else { scales.len() as u64 });
     store.commit().await?;
     slice.quants().write(0, &quants);
     if has_scales > 0 {
@@ -200,7 +201,8 @@ async fn linear(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let (norm, g) = weight(gpu, DType::F32, &[k], 2).await?;
     let mut reports = Vec::new();
     let normed: Vec<f64> = x.chunks(k).flat_map(|row| rms_norm(row, &g, 1e-5)).collect();
-    reports.push(check(gpu, "rms_norm", &normed, |graph| graph.given(&input, [t, k]).rms_norm(&norm, 1e-5, None)).await?);
+    reports
+        .push(check(gpu, "rms_norm", &normed, |graph| graph.given(&input, [t, k]).rms_norm(&norm, 1e-5, None)).await?);
     for dtype in [DType::F32, DType::Q8_0, DType::Q4_0] {
         let (w, values) = weight(gpu, dtype, &[n, k], 3).await?;
         let y: Vec<f64> = x.chunks(k).flat_map(|row| product(&values, row.iter().map(|&v| v.into()), k)).collect();
@@ -208,7 +210,9 @@ async fn linear(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
         reports.push(check(gpu, &name("linear_tile"), &y, |graph| graph.given(&input, [t, k]).linear(&w)).await?);
         let y = product(&values, normed[..k].iter().copied(), k);
         let with = crate::ops::Linear { norm: Some((&norm, 1e-5)), ..Default::default() };
-        reports.push(check(gpu, &name("linear_vec"), &y, |graph| graph.given(&input, [1, k]).linear_with(&w, with)).await?);
+        reports.push(
+            check(gpu, &name("linear_vec"), &y, |graph| graph.given(&input, [1, k]).linear_with(&w, with)).await?,
+        );
     }
     Ok(reports)
 }
@@ -255,7 +259,8 @@ async fn attention(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let prefill = check(gpu, "attention", &want[..t].concat(), |g| a.prefill(g.given(&chunk, [t, width]))).await?;
     state.write(0, bytemuck::cast_slice(&[t as u32, 1]));
     // The identity takes the merged splits apart from whatever would follow.
-    let eye: Vec<f32> = (0..heads * hd).flat_map(|i| (0..heads * hd).map(move |j| f32::from(u8::from(i == j)))).collect();
+    let eye: Vec<f32> =
+        (0..heads * hd).flat_map(|i| (0..heads * hd).map(move |j| f32::from(u8::from(i == j)))).collect();
     let (identity, _) = weight(gpu, DType::F32, &[heads * hd, heads * hd], 0).await?;
     identity.slices()[0].quants().write(0, bytemuck::cast_slice(&eye));
     let decode = check(gpu, "attention, one position", &want[t], |g| {

@@ -28,8 +28,12 @@ impl Buffer {
 
     fn new(gpu: &Rc<Gpu>, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Rc<Buffer> {
         let size = bytes.max(4).next_multiple_of(4);
-        let raw =
-            gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false });
+        let raw = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
         let c = gpu.counters();
         count(&c.buffers, 1);
         count(&c.live_bytes, size);

@@ -110,6 +110,8 @@ pub struct GpuOptions {
     pub subgroups: bool,
     /// Invocations in the smallest subgroup, as the browser says; 0: ask wgpu.
     pub subgroup_size: u32,
+    /// Split weights as if no binding could be larger, bytes: for tests.
+    pub max_binding: Option<u64>,
 }
 
 /// What was found.
@@ -185,7 +187,9 @@ impl Gpu {
                 ..Default::default()
             })
             .await
-            .map_err(|e| Error::gpu(format!("no GPU adapter is available; turn on WebGPU or update the driver ({e})")))?;
+            .map_err(|e| {
+                Error::gpu(format!("no GPU adapter is available; turn on WebGPU or update the driver ({e})"))
+            })?;
         let info = adapter.get_info();
         let has = adapter.features();
         let subgroups = options.subgroups || has.contains(wgpu::Features::SUBGROUP);
@@ -211,7 +215,9 @@ impl Gpu {
                 ..Default::default()
             })
             .await
-            .map_err(|e| Error::gpu(format!("the GPU adapter refused a device; reload the page and try again ({e})")))?;
+            .map_err(|e| {
+                Error::gpu(format!("the GPU adapter refused a device; reload the page and try again ({e})"))
+            })?;
         let trouble = Arc::new(Mutex::new(None));
         let note = |slot: &Arc<Mutex<Option<String>>>, text: String| {
             if let Ok(mut first) = slot.lock() {
@@ -227,9 +233,8 @@ impl Gpu {
             }
         });
         let description = format!("{} {} {}", info.name, info.driver, options.description);
-        let family = options
-            .family
-            .unwrap_or_else(|| Family::detect(&description, info.device_type == wgpu::DeviceType::Cpu));
+        let family =
+            options.family.unwrap_or_else(|| Family::detect(&description, info.device_type == wgpu::DeviceType::Cpu));
         let name = [info.name.as_str(), options.description.as_str(), "unnamed adapter"]
             .into_iter()
             .find(|n| !n.trim().is_empty())
@@ -240,7 +245,7 @@ impl Gpu {
             name,
             tier,
             family,
-            max_binding: limits.max_storage_buffer_binding_size,
+            max_binding: options.max_binding.unwrap_or(u64::MAX).min(limits.max_storage_buffer_binding_size),
             max_buffer: limits.max_buffer_size,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             subgroup: if options.subgroup_size > 0 { options.subgroup_size } else { info.subgroup_min_size },

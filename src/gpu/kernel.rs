@@ -208,9 +208,7 @@ impl Gpu {
                 .bindings
                 .iter()
                 .enumerate()
-                .map(|(i, a)| {
-                    layout_entry(i, wgpu::BufferBindingType::Storage { read_only: *a == Access::Read })
-                })
+                .map(|(i, a)| layout_entry(i, wgpu::BufferBindingType::Storage { read_only: *a == Access::Read }))
                 .collect();
             Rc::new(self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(kernel.name),

@@ -42,7 +42,10 @@ impl Plan {
         let (invalid, memory) = (invalid.pop(), memory.pop());
         if let Some(e) = invalid.await {
             gpu.pipelines.take();
-            return Err(Error::gpu(format!("a kernel was refused by the GPU's compiler: {}", locate(&recording, &e.to_string()))));
+            return Err(Error::gpu(format!(
+                "a kernel was refused by the GPU's compiler: {}",
+                locate(&recording, &e.to_string())
+            )));
         }
         if memory.await.is_some() {
             return Err(Error::TooLarge {
@@ -121,11 +124,7 @@ fn build(gpu: &Rc<Gpu>, recording: &Recording) -> Plan {
             })
             .collect();
         check_aliasing(node, &bound);
-        let entries: Vec<_> = bound
-            .iter()
-            .enumerate()
-            .map(|(i, r)| entry(i, &r.buffer, r.offset, r.size))
-            .collect();
+        let entries: Vec<_> = bound.iter().enumerate().map(|(i, r)| entry(i, &r.buffer, r.offset, r.size)).collect();
         let tensors = bind(gpu, node.variant.kernel.name, &pipeline.tensors, &entries);
         let params = pipeline.params.as_ref().map(|layout| {
             let make = || {
@@ -151,7 +150,11 @@ fn entry(binding: usize, buffer: &Buffer, offset: u64, size: u64) -> wgpu::BindG
     let binding_size = std::num::NonZeroU64::new(size.next_multiple_of(4));
     wgpu::BindGroupEntry {
         binding: binding as u32,
-        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buffer.raw, offset, size: binding_size }),
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffer.raw,
+            offset,
+            size: binding_size,
+        }),
     }
 }
 

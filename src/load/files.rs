@@ -39,7 +39,10 @@ const TOKENIZER: &str = "tokenizer.json";
 async fn small(source: &dyn ByteSource, name: &str) -> Result<Option<Vec<u8>>> {
     let Some(len) = source.size(name).await? else { return Ok(None) };
     if len > SMALL_FILE {
-        return Err(Error::format(name, format!("{len} bytes is too long for this file; check that it is the right one")));
+        return Err(Error::format(
+            name,
+            format!("{len} bytes is too long for this file; check that it is the right one"),
+        ));
     }
     source.read(name, 0, len as usize).await.map(Some)
 }

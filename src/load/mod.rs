@@ -6,10 +6,10 @@ pub mod repack;
 mod source;
 mod weights;
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use source::DiskFiles;
 pub use files::{LanguageFiles, Stored};
 pub use quantize::{Quantize, encode};
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::DiskFiles;
 pub use source::{ByteSource, LocalFuture, MemoryFiles};
 pub use weights::{Part, Weights};
 

@@ -63,10 +63,8 @@ impl DiskFiles {
     /// # Errors
     /// [`Error::Fetch`] if it cannot be listed.
     pub fn open(path: &std::path::Path) -> Result<Self> {
-        let fetch = |e: std::io::Error| Error::Fetch {
-            url: path.display().to_string(),
-            what: format!("{e}; check the path"),
-        };
+        let fetch =
+            |e: std::io::Error| Error::Fetch { url: path.display().to_string(), what: format!("{e}; check the path") };
         let name = |p: &std::path::Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
         if std::fs::metadata(path).map_err(fetch)?.is_dir() {
             let mut names = Vec::new();

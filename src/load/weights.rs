@@ -51,13 +51,7 @@ pub type Part<'n> = (&'n str, usize);
 impl<'a> Weights<'a> {
     /// Nothing bound yet.
     pub fn new(gpu: &Rc<Gpu>, files: &'a LanguageFiles, quantize: Quantize) -> Self {
-        Weights {
-            files,
-            store: WeightStore::new(gpu),
-            quantize,
-            jobs: RefCell::default(),
-            bound: RefCell::default(),
-        }
+        Weights { files, store: WeightStore::new(gpu), quantize, jobs: RefCell::default(), bound: RefCell::default() }
     }
 
     /// Whether the files have this tensor.
@@ -148,7 +142,9 @@ impl<'a> Weights<'a> {
             while from < rows {
                 let room = drafts
                     .last()
-                    .filter(|d| d.dtype == dtype && (d.rows * quants) % 4 == 0 && (d.rows * scales) % 4 == 0)
+                    .filter(|d| {
+                        d.dtype == dtype && (d.rows * quants).is_multiple_of(4) && (d.rows * scales).is_multiple_of(4)
+                    })
                     .map_or(0, |d| most.saturating_sub(d.rows));
                 if room == 0 {
                     drafts.push(Draft { dtype, row, rows: 0, pieces: Vec::new() });
@@ -224,7 +220,10 @@ impl<'a> Weights<'a> {
 
 /// The most rows up to `most` after which both planes are at a whole word.
 fn whole_words(most: usize, quants: usize, scales: usize) -> usize {
-    (0..4.min(most)).map(|less| most - less).find(|n| (n * quants) % 4 == 0 && (n * scales) % 4 == 0).unwrap_or(most)
+    (0..4.min(most))
+        .map(|less| most - less)
+        .find(|n| (n * quants).is_multiple_of(4) && (n * scales).is_multiple_of(4))
+        .unwrap_or(most)
 }
 
 /// Bytes of one row in each plane.

@@ -12,24 +12,24 @@ use std::rc::Rc;
 
 /// One block. Fields are named like the tensors of a GGUF file; those that are read together are stacked.
 struct Block {
-    attn_norm: Weight,               // [D]
-    attn_qkv: Weight,                // [(H + 2K) * Hd, D]
-    attn_qkv_bias: Option<Weight>,   // [(H + 2K) * Hd]
-    attn_q_norm: Option<Weight>,     // [Hd]
-    attn_k_norm: Option<Weight>,     // [Hd]
-    attn_output: Weight,             // [D, H * Hd]
+    attn_norm: Weight,                // [D]
+    attn_qkv: Weight,                 // [(H + 2K) * Hd, D]
+    attn_qkv_bias: Option<Weight>,    // [(H + 2K) * Hd]
+    attn_q_norm: Option<Weight>,      // [Hd]
+    attn_k_norm: Option<Weight>,      // [Hd]
+    attn_output: Weight,              // [D, H * Hd]
     attn_output_bias: Option<Weight>, // [D]
-    ffn_norm: Weight,                // [D]
-    ffn_gate_up: Weight,             // [2F, D]
+    ffn_norm: Weight,                 // [D]
+    ffn_gate_up: Weight,              // [2F, D]
     ffn_gate_up_bias: Option<Weight>, // [2F]
-    ffn_down: Weight,                // [D, F]
-    ffn_down_bias: Option<Weight>,   // [D]
+    ffn_down: Weight,                 // [D, F]
+    ffn_down_bias: Option<Weight>,    // [D]
 }
 
 /// A decoder's weights.
 pub struct Decoder {
     config: LanguageConfig,
-    token_embd: Weight,  // [V, D]
+    token_embd: Weight, // [V, D]
     blocks: Vec<Block>,
     output_norm: Weight, // [D]
     output: Weight,      // [V, D]
@@ -107,9 +107,9 @@ impl Decoder {
     /// The hidden states after the last block, not yet normalised, of up to `t` tokens.   -> [T, D]
     pub fn hidden<'g>(&self, g: &'g Graph, step: &Step<'_>, t: usize) -> Tensor<'g> {
         let state = (t > 1).then_some(step.state);
-        let mut x = g.embed(&self.token_embd, step.ids, t, state);                   // [T, D]
+        let mut x = g.embed(&self.token_embd, step.ids, t, state); // [T, D]
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, &self.attention(i, step), &self.config, state);     // [T, D]
+            x = block.forward(x, &self.attention(i, step), &self.config, state); // [T, D]
         }
         x
     }
@@ -117,7 +117,7 @@ impl Decoder {
     /// Logits of every row.   [T, D] -> [T, V]
     pub fn logits<'g>(&self, x: Tensor<'g>, state: Option<&Region>) -> Tensor<'g> {
         let norm = Some((&self.output_norm, self.config.norm_eps));
-        x.linear_with(&self.output, Linear { norm, state, ..Linear::default() })     // [T, V]
+        x.linear_with(&self.output, Linear { norm, state, ..Linear::default() }) // [T, V]
     }
 
     fn attention<'a>(&'a self, i: usize, step: &Step<'a>) -> Attention<'a> {

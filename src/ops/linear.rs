@@ -68,9 +68,13 @@ impl<'g> Tensor<'g> {
             return self.rms_norm(norm, eps, with.state).linear_with(w, Linear { norm: None, ..with });
         }
         if with.gated && (w.slices().len() > 1 || with.bias.is_some()) {
+            assert!(with.residual.is_none(), "linear: a gate and a residual together");
             return self.linear_with(w, Linear { gated: false, ..with }).silu_mul(with.state);
         }
         let y = self.graph().tensor([t, if with.gated { n / 2 } else { n }]);
+        if let Some(residual) = with.residual {
+            assert_eq!(residual.shape(), y.shape(), "linear: the residual");
+        }
         for slice in w.slices() {
             if t == 1 {
                 self.linear_vec(y, slice, with, k, None);

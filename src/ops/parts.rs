@@ -8,7 +8,11 @@ macro_rules! part {
         part!($name, false)
     };
     ($name:literal, $subgroups:expr) => {
-        Part { name: $name, source: include_str!(concat!("../../shaders/parts/", $name, ".wgsl")), subgroups: $subgroups }
+        Part {
+            name: $name,
+            source: include_str!(concat!("../../shaders/parts/", $name, ".wgsl")),
+            subgroups: $subgroups,
+        }
     };
 }
 

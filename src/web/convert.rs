@@ -39,11 +39,13 @@ pub(super) fn from_js<T: DeserializeOwned>(value: &JsValue) -> Result<T> {
     // `undefined` has no JSON form.
     let text = text.as_string().unwrap_or_else(|| "null".into());
     let text = if text == "null" { "{}".into() } else { text };
-    serde_json::from_str(&text).map_err(|e| Error::unsupported(format!("an option is wrong ({e}); see the documentation")))
+    serde_json::from_str(&text)
+        .map_err(|e| Error::unsupported(format!("an option is wrong ({e}); see the documentation")))
 }
 
 pub(super) fn to_js<T: Serialize>(value: &T) -> Result<JsValue> {
-    let text = serde_json::to_string(value).map_err(|e| Error::unsupported(format!("a result has no JSON form ({e})")))?;
+    let text =
+        serde_json::to_string(value).map_err(|e| Error::unsupported(format!("a result has no JSON form ({e})")))?;
     JSON::parse(&text).map_err(|_| Error::unsupported("a result has no JSON form"))
 }
 

@@ -68,6 +68,7 @@ async fn device(options: &Options) -> Result<Rc<Gpu>> {
         description: description.join(" ").split_whitespace().collect::<Vec<_>>().join(" "),
         subgroups: info.subgroups,
         subgroup_size: info.subgroup_min_size,
+        max_binding: None,
     })
     .await?;
     DEVICES.with_borrow_mut(|d| {
@@ -125,7 +126,9 @@ impl WasmLanguageModel {
             let quantize = match options.quantize.as_deref() {
                 None | Some("auto") => None,
                 Some(name) => Some(Quantize::from_name(name).ok_or_else(|| {
-                    Error::unsupported(format!("quantize `{name}` is not known; give \"auto\", \"none\", \"q8\" or \"q4\""))
+                    Error::unsupported(format!(
+                        "quantize `{name}` is not known; give \"auto\", \"none\", \"q8\" or \"q4\""
+                    ))
                 })?),
             };
             if options.lora.as_ref().is_some_and(|l| !l.is_empty()) {

@@ -31,19 +31,22 @@ test("a load can be aborted at any time, and the rest of the page goes on", asyn
     const out = {};
     const gone = AbortSignal.abort();
     out.before = (await load("/slow.gguf", { signal: gone })).code;
-    const abortAfter = async (ms, source) => {
+    // `moment` gets a promise of the first progress.
+    const abortAt = async (moment, source) => {
       const controller = new AbortController();
-      const pending = load(source, { signal: controller.signal });
-      await new Promise((resolve) => setTimeout(resolve, ms));
+      let pending;
+      const progress = new Promise((onProgress) => (pending = load(source, { signal: controller.signal, onProgress })));
+      await moment(progress);
       const began = performance.now();
       controller.abort();
       const { code } = await pending;
       return [code, performance.now() - began];
     };
-    out.early = await abortAfter(0, "/slow.gguf");
-    out.middle = await abortAfter(500, "/slow.gguf");
+    const soon = () => new Promise((resolve) => setTimeout(resolve, 100));
+    out.early = await abortAt(() => undefined, "/slow.gguf");
+    out.middle = await abortAt((progress) => progress, "/slow.gguf");
     const first = load("/slow.gguf");
-    out.queued = await abortAfter(100, "/m/queued.gguf");
+    out.queued = await abortAt(soon, "/m/queued.gguf");
     out.first = (await first).value.hashes;
     return out;
   });

@@ -8,8 +8,8 @@ import { gzipSync } from "node:zlib";
  * Serves `files`: path -> { body, ...behaviour }:
  * `type`; `etag`, `modified`; `ranges` (answers Range, default true); `drop: [a, b]` (the first answer breaks off after
  * a bytes, the second after b; Infinity lets one pass); `dropAlways: n`; `gzip`, `chunked` (no Content-Length);
- * `stall: n` (the first answer stops after n bytes and stays open);
- * `status: [503, 200]` (one by one, the last stays); `pace: [bytes, ms]`; `redirect: path`; `cors` (or exposed headers).
+ * `stall: n` (the first answer stops after n bytes and stays open); `status: [503, 200]` (one by one, the last stays);
+ * `pace: [bytes, ms]`; `redirect: path`; `cors` (true, or the exposed headers). `sent` then counts the bytes.
  * `log` holds every request as { method, path, range }.
  */
 export async function misbehave(files = {}) {
@@ -82,6 +82,7 @@ async function answer(file, request, response) {
   for (let at = 0; at < Math.min(body.length, limit); at += step) {
     if (response.destroyed) return;
     const piece = body.subarray(at, Math.min(at + step, limit));
+    file.sent = (file.sent ?? 0) + piece.length;
     if (!response.write(piece)) await drained(response);
     if (wait) await new Promise((resolve) => setTimeout(resolve, wait));
   }

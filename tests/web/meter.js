@@ -20,12 +20,18 @@
   const levels = { live: 0, peak: 0 };
   /** When things happened, in calls of anything that is counted here. */
   const order = { lastPipeline: 0, firstWeight: 0, lastWeight: 0, firstDispatch: 0 };
-  /** Every submit: its dispatches and passes, and the time from its encoder's creation on. */
+  /**
+   * Every submit: its dispatches and passes; the bytes of weights that these are bound to, and to how many ranges of
+   * weights more of them are bound than to others; the time from its encoder's creation on.
+   */
   let batches = [];
   let clock = 0;
   let batch;
   let memory;
   const living = new Map();
+  /** Bind group -> the ranges of weights in it, each an object of its own. */
+  const weights = new WeakMap();
+  const ranges = new Map();
 
   /** Calls `before` with the object, the arguments and, once it is there, the result of every call of a method. */
   const watch = (type, name, before, after) => {
@@ -51,7 +57,18 @@
   watch("GPUDevice", "destroy", (device) => {
     for (const [buffer, owner] of living) if (owner === device) forget(buffer);
   });
-  watch("GPUDevice", "createBindGroup", tally("bindGroups"));
+  watch("GPUDevice", "createBindGroup", tally("bindGroups"), (_, [{ entries }], group) => {
+    const bound = new Set();
+    for (const { resource } of entries) {
+      const { buffer, offset = 0, size } = resource;
+      if (buffer?.label !== "weights") continue;
+      if (!ranges.has(buffer)) ranges.set(buffer, new Map());
+      const known = ranges.get(buffer);
+      if (!known.has(offset)) known.set(offset, { size });
+      bound.add(known.get(offset));
+    }
+    weights.set(group, bound);
+  });
   watch("GPUDevice", "createShaderModule", tally("modules"));
   for (const name of ["createComputePipeline", "createComputePipelineAsync"]) {
     watch("GPUDevice", name, () => {
@@ -68,20 +85,31 @@
       order.lastWeight = clock;
     }
   });
-  watch("GPUDevice", "createCommandEncoder", () => void (batch = { dispatches: 0, passes: 0, begun: performance.now() }));
+  watch("GPUDevice", "createCommandEncoder", () => {
+    batch = { dispatches: 0, passes: 0, bound: new Map(), begun: performance.now() };
+  });
   watch("GPUCommandEncoder", "beginComputePass", () => {
     flows.passes += 1;
     batch.passes += 1;
   });
+  let group;
+  watch("GPUComputePassEncoder", "setBindGroup", (_, [index, bound]) => {
+    if (index === 0) group = bound;
+  });
   watch("GPUComputePassEncoder", "dispatchWorkgroups", (_, args) => {
     flows.dispatches += 1;
     batch.dispatches += 1;
+    for (const range of weights.get(group)) batch.bound.set(range, (batch.bound.get(range) ?? 0) + 1);
     order.firstDispatch ||= clock;
     return globalThis.nullGpu ? [0, 1, 1] : args;
   });
   watch("GPUQueue", "submit", tally("submits"), () => {
-    const { begun, ...counted } = batch;
-    batches.push({ ...counted, ms: performance.now() - begun });
+    const ms = performance.now() - batch.begun;
+    const { dispatches, passes, bound } = batch;
+    const least = Math.min(...bound.values());
+    const again = [...bound.values()].filter((times) => times > least).length;
+    const bytes = [...bound.keys()].reduce((sum, { size }) => sum + size, 0);
+    batches.push({ dispatches, passes, weights: bytes, again, ms });
   });
   watch("GPUBuffer", "mapAsync", tally("maps"), (buffer, [, offset = 0, size = buffer.size - offset], mapped) => {
     flows.mapped += size;

@@ -13,8 +13,10 @@ export interface Listing {
 type HubSource = Extract<Description, { kind: "hub" }>;
 
 // The best compromise of size and quality first; what comes after is better than nothing.
-const QUANTIZATIONS =
-  "Q4_K_M Q4_0 Q4_1 Q4_K_S Q4_K_L IQ4_NL IQ4_XS Q5_K_M Q5_K_S Q5_0 Q5_1 Q6_K Q8_0 Q3_K_L Q3_K_M Q3_K_S F16 BF16 Q2_K F32";
+const QUANTIZATIONS = [
+  ..."Q4_K_M Q4_0 Q4_1 Q4_K_S Q4_K_L IQ4_NL IQ4_XS Q5_K_M Q5_K_S Q5_0 Q5_1 Q6_K Q8_0".split(" "),
+  ..."Q3_K_L Q3_K_M Q3_K_S F16 BF16 Q2_K F32".split(" "),
+];
 const SPLIT = /-\d{5}-of-\d{5}\.gguf$/i;
 const NOT_A_MODEL = /(?:^|[/._-])(?:mmproj|imatrix|draft|lora|adapter)(?:[._-]|$)/i;
 const WEIGHTS = /^model(?:-\d+-of-\d+)?\.safetensors$/;
@@ -103,7 +105,7 @@ export function pickFiles(files: string[], repo: string, quantization?: string):
 
 function pickGguf(files: string[], repo: string, quantization?: string): string {
   const whole = files.filter((name) => !SPLIT.test(name)).sort();
-  const wanted = quantization === undefined ? QUANTIZATIONS.split(" ") : [quantization];
+  const wanted = quantization === undefined ? QUANTIZATIONS : [quantization];
   for (const label of wanted) {
     const found = whole.find((name) => hasLabel(name, label));
     if (found !== undefined) return found;
