@@ -1,21 +1,18 @@
 /// softmax(q k^T / sqrt(head_dim)) v over the cache, causal, with an online softmax. A workgroup makes 64 rows (position
-/// by head within a group of heads that share a key-value head), an invocation one row; tiles of 16 keys and values
+/// by head within a group of heads that share a key-value head), an invocation one row; tiles of keys and values
 /// pass through workgroup memory as they lie in the cache.
-/// Prologue: HEAD_QUADS = head_dim / 4.
+/// Slots: kv. Prologue: HEAD_QUADS = head_dim / 4.
 override BOUNDED: bool = false;
 struct Params { t: u32, heads: u32, group: u32, q_quads: u32, capacity: u32, window: u32, scale: f32 }
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;
-@group(0) @binding(1) var<storage, read> k_cache: array<vec2u>;
-@group(0) @binding(2) var<storage, read> v_cache: array<vec2u>;
+@group(0) @binding(1) var<storage, read> k_cache: array<kv_quad>;
+@group(0) @binding(2) var<storage, read> v_cache: array<kv_quad>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(4) var<storage, read> state: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-const TILE = 16u;
-var<workgroup> k_tile: array<vec2u, TILE * HEAD_QUADS>;
-var<workgroup> v_tile: array<vec2u, TILE * HEAD_QUADS>;
-
-fn unpack4(w: vec2u) -> vec4f { return vec4f(unpack2x16float(w.x), unpack2x16float(w.y)); }
+var<workgroup> k_tile: array<kv_quad, KV_TILE * HEAD_QUADS>;
+var<workgroup> v_tile: array<kv_quad, KV_TILE * HEAD_QUADS>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
@@ -47,8 +44,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     var top = -3.0e38;
     var sum = 0.0;
-    for (var s0 = tile_begin; s0 < tile_end; s0 += TILE) {
-        let size = min(TILE, tile_end - s0) * HEAD_QUADS;
+    for (var s0 = tile_begin; s0 < tile_end; s0 += KV_TILE) {
+        let size = min(KV_TILE, tile_end - s0) * HEAD_QUADS;
         workgroupBarrier();
         for (var i = lid; i < size; i += 64u) {
             k_tile[i] = k_cache[base + s0 * HEAD_QUADS + i];
@@ -56,11 +53,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         }
         workgroupBarrier();
         let start = max(begin, s0);
-        let stop = min(end, s0 + TILE);
+        let stop = min(end, s0 + KV_TILE);
         for (var s = start; s < stop; s++) {
             let k = (s - s0) * HEAD_QUADS;
             var score4 = vec4f();
-            for (var d = 0u; d < HEAD_QUADS; d++) { score4 += qs[d] * unpack4(k_tile[k + d]); }
+            for (var d = 0u; d < HEAD_QUADS; d++) { score4 += qs[d] * kv_unpack(k_tile[k + d]); }
             let score = score4.x + score4.y + score4.z + score4.w;
             if score > top {
                 let keep = exp(top - score);
@@ -70,7 +67,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
             }
             let weight = exp(score - top);
             sum += weight;
-            for (var d = 0u; d < HEAD_QUADS; d++) { acc[d] += unpack4(v_tile[k + d]) * weight; }
+            for (var d = 0u; d < HEAD_QUADS; d++) { acc[d] += kv_unpack(v_tile[k + d]) * weight; }
         }
     }
     if wid.x * 64u + lid >= rows { return; }

@@ -1,7 +1,7 @@
 /// One new position's attention, split over the cache. Takes the raw row of q, k and v side by side, normalises (if
 /// asked) and rotates q and k, appends k and v to the cache, and leaves for each head and split an unnormalised sum of
 /// values with its maximum and weight; the next linear merges the splits as it reads (part input_merge).
-/// A workgroup makes one split for all heads that share a key-value head. Parts: rope. Prologue: HEAD_QUADS, GROUP.
+/// A workgroup makes one split for all heads that share a key-value head. Parts: rope. Slots: kv. Prologue: HEAD_QUADS, GROUP.
 /// y: [head][split][head_dim], then [head][split][maximum, weight].
 override HEAD_NORM: bool = false;
 override INTERLEAVED: bool = false;
@@ -12,8 +12,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> q_norm: array<f32>;
 @group(0) @binding(2) var<storage, read> k_norm: array<f32>;
 @group(0) @binding(3) var<storage, read> frequencies: array<u32>;
-@group(0) @binding(4) var<storage, read_write> k_cache: array<vec2u>;
-@group(0) @binding(5) var<storage, read_write> v_cache: array<vec2u>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<kv_quad>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<kv_quad>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -27,8 +27,6 @@ var<workgroup> row_scale: array<f32, GROUP + 1u>;
 var<workgroup> tops: array<f32, GROUP>;
 var<workgroup> sums: array<f32, GROUP>;
 var<workgroup> keeps: array<f32, GROUP>;
-
-fn unpack4(w: vec2u) -> vec4f { return vec4f(unpack2x16float(w.x), unpack2x16float(w.y)); }
 
 /// Element d of row r before rotation.
 fn raw(r: u32, kv_head: u32, d: u32) -> f32 {
@@ -106,10 +104,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         for (var i = lid; i < HEAD_QUADS; i += WG) {
             let k = GROUP * HEAD_DIM + i * 4u;
             let v = (p.heads + p.kv_heads + kv_head) * HEAD_DIM + i * 4u;
-            k_cache[base + pos * HEAD_QUADS + i] = vec2u(
-                pack2x16float(vec2f(rows[k], rows[k + 1u])), pack2x16float(vec2f(rows[k + 2u], rows[k + 3u])));
-            v_cache[base + pos * HEAD_QUADS + i] = vec2u(
-                pack2x16float(vec2f(x[v], x[v + 1u])), pack2x16float(vec2f(x[v + 2u], x[v + 3u])));
+            k_cache[base + pos * HEAD_QUADS + i] = kv_pack(vec4f(rows[k], rows[k + 1u], rows[k + 2u], rows[k + 3u]));
+            v_cache[base + pos * HEAD_QUADS + i] = kv_pack(vec4f(x[v], x[v + 1u], x[v + 2u], x[v + 3u]));
         }
     }
     storageBarrier();
@@ -121,7 +117,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         if s < stop {
             for (var g = 0u; g < GROUP; g++) { scores[g * WG + lid] = 0.0; }
             for (var d = 0u; d < HEAD_QUADS; d++) {
-                let k = unpack4(k_cache[base + s * HEAD_QUADS + d]);
+                let k = kv_unpack(k_cache[base + s * HEAD_QUADS + d]);
                 for (var g = 0u; g < GROUP; g++) {
                     let r = g * HEAD_DIM + d * 4u;
                     scores[g * WG + lid] += dot(k, vec4f(rows[r], rows[r + 1u], rows[r + 2u], rows[r + 3u]));
@@ -152,7 +148,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
                 let d = i % HEAD_QUADS;
                 var a = acc[o] * keeps[g];
                 for (var j = 0u; j < size; j++) {
-                    a += unpack4(v_cache[base + (s0 + j) * HEAD_QUADS + d]) * scores[g * WG + j];
+                    a += kv_unpack(v_cache[base + (s0 + j) * HEAD_QUADS + d]) * scores[g * WG + j];
                 }
                 acc[o] = a;
             }

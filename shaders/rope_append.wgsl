@@ -1,6 +1,6 @@
 /// Takes rows of q, k and v side by side: q and k are normalised per head (if asked) and rotated; q goes on, k and v are
-/// appended to the cache as f16. One invocation makes one head of one position. Parts: rope.
-/// Cache: [kv head][position][head_dim], two f16 to a word.
+/// appended to the cache. One invocation makes one head of one position. Parts: rope. Slots: kv.
+/// Cache: [kv head][position][head_dim].
 override WG: u32 = 64u;
 override HEAD_NORM: bool = false;
 override INTERLEAVED: bool = false;
@@ -14,8 +14,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> k_norm: array<f32>;
 @group(0) @binding(3) var<storage, read> frequencies: array<u32>;
 @group(0) @binding(4) var<storage, read_write> q: array<f32>;
-@group(0) @binding(5) var<storage, read_write> k_cache: array<u32>;
-@group(0) @binding(6) var<storage, read_write> v_cache: array<u32>;
+@group(0) @binding(5) var<storage, read_write> k_cache: array<kv_quad>;
+@group(0) @binding(6) var<storage, read_write> v_cache: array<kv_quad>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -23,6 +23,19 @@ fn norm_weight(is_q: bool, d: u32) -> f32 {
     if !HEAD_NORM { return 1.0; }
     if is_q { return q_norm[d]; }
     return k_norm[d];
+}
+
+/// Element d of the head that begins at `start`, rotated together with its partner.
+fn rotated(start: u32, d: u32, is_q: bool, pos: u32) -> f32 {
+    let v = x[start + d] * norm_weight(is_q, d);
+    if d >= p.rope_dims { return v; }
+    let half = p.rope_dims / 2u;
+    let second = select(d >= half, (d & 1u) == 1u, INTERLEAVED);
+    let pair = select(select(d, d - half, second), d / 2u, INTERLEAVED);
+    let partner = select(select(d + half, d - half, second), d ^ 1u, INTERLEAVED);
+    let c = rope_turn(pos, frequencies[pair], p.factor);
+    let other = x[start + partner] * norm_weight(is_q, partner);
+    return v * c.x + select(-other, other, second) * c.y;
 }
 
 @compute @workgroup_size(WG)
@@ -40,10 +53,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let is_q = h < p.heads;
     let is_v = h >= p.heads + p.kv_heads;
     let kv_head = select(h - p.heads, h - p.heads - p.kv_heads, is_v);
-    let word = ((kv_head * p.capacity + pos) * p.head_dim) / 2u;
+    let at = (kv_head * p.capacity + pos) * (p.head_dim / 4u);
     if is_v {
-        for (var d = 0u; d < p.head_dim; d += 2u) {
-            v_cache[word + d / 2u] = pack2x16float(vec2f(x[start + d], x[start + d + 1u]));
+        for (var d = 0u; d < p.head_dim; d += 4u) {
+            let v = start + d;
+            v_cache[at + d / 4u] = kv_pack(vec4f(x[v], x[v + 1u], x[v + 2u], x[v + 3u]));
         }
         return;
     }
@@ -53,32 +67,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         for (var d = 0u; d < p.head_dim; d++) { sum += x[start + d] * x[start + d]; }
         scale = inverseSqrt(sum / f32(p.head_dim) + p.eps);
     }
-    // The rotary partner of dimension d, and which of the pair d is.
-    let half = p.rope_dims / 2u;
-    for (var d = 0u; d < p.head_dim; d += 2u) {
-        var out = vec2f(x[start + d] * norm_weight(is_q, d), x[start + d + 1u] * norm_weight(is_q, d + 1u)) * scale;
-        if d < p.rope_dims {
-            if INTERLEAVED {
-                let c = rope_turn(pos, frequencies[d / 2u], p.factor);
-                out = vec2f(out.x * c.x - out.y * c.y, out.y * c.x + out.x * c.y);
-            } else {
-                let both = vec2u(d, d + 1u);
-                let second = both >= vec2u(half);
-                let f = select(both, both - half, second);
-                let partner = select(both + half, both - half, second);
-                let other = vec2f(x[start + partner.x] * norm_weight(is_q, partner.x),
-                                  x[start + partner.y] * norm_weight(is_q, partner.y)) * scale;
-                let c0 = rope_turn(pos, frequencies[f.x], p.factor);
-                let c1 = rope_turn(pos, frequencies[f.y], p.factor);
-                let signed = select(-other, other, second);
-                out = out * vec2f(c0.x, c1.x) + signed * vec2f(c0.y, c1.y);
-            }
-        }
+    for (var d = 0u; d < p.head_dim; d += 4u) {
+        let out = vec4f(rotated(start, d, is_q, pos), rotated(start, d + 1u, is_q, pos),
+                        rotated(start, d + 2u, is_q, pos), rotated(start, d + 3u, is_q, pos)) * scale;
         if is_q {
-            q[t * p.q_stride + h * p.head_dim + d] = out.x;
-            q[t * p.q_stride + h * p.head_dim + d + 1u] = out.y;
+            let to_q = t * p.q_stride + h * p.head_dim + d;
+            q[to_q] = out.x;
+            q[to_q + 1u] = out.y;
+            q[to_q + 2u] = out.z;
+            q[to_q + 3u] = out.w;
         } else {
-            k_cache[word + d / 2u] = pack2x16float(out);
+            k_cache[at + d / 4u] = kv_pack(out);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What a model asks of the device, counted: for a token, for a prompt, for a load. The counts hold on every machine with
-//! the kernels that a GPU gets; times do not, and are not asked about. `tests/web/counts.test.mjs` counts in a browser.
+//! What a model asks of the device, counted: for a token, for a prompt, for a load. The counts hold on every machine
+//! with the kernels that a GPU gets; times do not, and are not asked about. `tests/web/counts.test.mjs` counts in a
+//! browser.
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another.
 
@@ -122,7 +123,7 @@ fn devices() -> Vec<Rc<Gpu>> {
 }
 
 fn load(gpu: &Rc<Gpu>, subject: &Subject, progress: &dyn Progress) -> LanguageModel {
-    let options = LoadOptions { quantize: Some(Quantize::None), context_length: Some(CONTEXT) };
+    let options = LoadOptions { quantize: Some(Quantize::None), context_length: Some(CONTEXT), background: false };
     let files = MemoryFiles(subject.files.clone());
     let model = block_on(LanguageModel::load(gpu, &files, &options, progress, &Abort::default()));
     model.unwrap_or_else(|e| panic!("{}: {e}", subject.name))

@@ -112,12 +112,11 @@ impl<'a> Answer<'a> {
             let ids = self.session.arrive(next, self.abort).await?;
             let ms = waited.elapsed().as_secs_f64() * 1e3;
             if self.first.is_some() {
-                // A page shows text at most some twenty times a second, and a batch must not delay an abort.
-                let per_token = ms / ids.len() as f64;
-                ahead = per_token < 50.0;
-                batch = if ms < 20.0 {
+                // A batch of up to a tenth of a second still reads as a steady flow, and delays no abort.
+                ahead = ms / (ids.len() as f64) < 50.0;
+                batch = if ms < 45.0 {
                     (batch * 2).min(8)
-                } else if ms > 60.0 {
+                } else if ms > 100.0 {
                     (batch / 2).max(1)
                 } else {
                     batch

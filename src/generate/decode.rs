@@ -14,8 +14,8 @@ use web_time::Instant;
 
 /// Tokens of the first chunk, before anything is known of the adapter's speed.
 const FIRST_CHUNK: usize = 16;
-/// How long a submit should hold the GPU, milliseconds.
-const SUBMIT_MS: f64 = 100.0;
+/// How long a submit should hold the GPU, milliseconds: so that the page stays smooth, or in the background.
+const SUBMIT_MS: [f64; 2] = [100.0, 400.0];
 /// Rows whose logits are computed at a time by [`Session::score`].
 const SCORE: usize = 32;
 /// Bytes of the step's state before the token ids.
@@ -58,8 +58,10 @@ pub(super) struct Session {
     logits: [Region; 2],
     score: Option<Scoring>,
     readbacks: Vec<Readback>,
-    /// Tokens of a chunk that take about [`SUBMIT_MS`].
+    /// Tokens of a chunk that take about `submit_ms`.
     chunk: usize,
+    /// One of [`SUBMIT_MS`].
+    submit_ms: f64,
     /// The tokens whose keys and values the cache holds.
     pub cached: Vec<u32>,
     seed: u64,
@@ -73,8 +75,8 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes the plans. Nothing is created after this, but for [`Session::score`]'s first call.
-    pub async fn new(gpu: &Rc<Gpu>, model: Decoder, capacity: usize, vocab: usize) -> Result<Self> {
-        let kv = model.cache(gpu, capacity);
+    pub async fn new(gpu: &Rc<Gpu>, model: Decoder, capacity: usize, exact: bool, vocab: usize) -> Result<Self> {
+        let kv = model.cache(gpu, capacity, exact);
         let chunk = most_of_a_chunk(gpu, capacity);
         let inputs = Buffer::storage(gpu, "inputs", STATE + 4 * chunk.max(SCORE) as u64);
         let settings = Buffer::storage(gpu, "settings", 32);
@@ -122,12 +124,18 @@ impl Session {
             score: None,
             readbacks,
             chunk: FIRST_CHUNK.min(chunk),
+            submit_ms: SUBMIT_MS[0],
             cached: Vec::new(),
             seed: 0,
             steps: 0,
             position: 0,
             leftover: Vec::new(),
         })
+    }
+
+    /// Lets submits hold the GPU longer: nobody is looking.
+    pub fn in_background(&mut self) {
+        self.submit_ms = SUBMIT_MS[1];
     }
 
     /// How many positions fit.
@@ -146,16 +154,16 @@ impl Session {
         [self.decode.dispatches(), self.prefill.dispatches()]
     }
 
-    /// Compiles what drivers leave for the first use, by running every plan once on nothing that matters.
-    pub async fn warm(&mut self) -> Result<()> {
-        self.cached.clear();
+    /// Makes drivers compile what they leave for the first use, by running every plan once on nothing that matters.
+    /// Does not wait.
+    pub fn warm(&mut self) {
+        self.settle(Vec::new());
         self.write_inputs(0, &[0]);
         let mut batch = Batch::new(&self.gpu);
         batch.run(&self.prefill);
         batch.run(&self.head);
         batch.run(&self.decode);
         batch.submit();
-        self.gpu.idle().await
     }
 
     /// Lets go of steps that were submitted past the end of an answer.
@@ -261,7 +269,7 @@ impl Session {
 
     /// Larger chunks while they are quick, smaller ones when they are not.
     fn adapt(&mut self, tokens: usize, ms: f64) {
-        let fits = tokens as f64 * SUBMIT_MS / ms.max(0.1);
+        let fits = tokens as f64 * self.submit_ms / ms.max(0.1);
         let most = most_of_a_chunk(&self.gpu, self.kv.capacity);
         self.chunk = (fits as usize).clamp(4.min(most), most).min(self.chunk * 4).next_multiple_of(4).min(most);
     }

@@ -1,6 +1,6 @@
 //! Whether a model fits, from its headers alone.
 
-use super::language::{LoadOptions, context, quantization};
+use super::language::{LoadOptions, context, exact, quantization};
 use super::self_test::budget;
 use crate::Result;
 use crate::gpu::Gpu;
@@ -38,14 +38,16 @@ impl Estimate {
         memory: Option<f64>,
     ) -> Result<Estimate> {
         let files = LanguageFiles::open(source).await?;
-        let weights = Weights::new(gpu, &files, quantization(options, &files));
+        let quantize = quantization(options, &files);
+        let exact = exact(quantize, &files);
+        let weights = Weights::new(gpu, &files, quantize);
         Decoder::bind(&weights, &files.config, gpu)?;
-        let capacity = context(&files.config, options.context_length, weights.bytes())?;
+        let capacity = context(&files.config, options.context_length, weights.bytes(), exact)?;
         let mut download = 0;
         for name in &files.files {
             download += source.size(name).await?.unwrap_or(0);
         }
-        let need = weights.bytes() + Decoder::cache_bytes(&files.config, capacity) + SCRATCH;
+        let need = weights.bytes() + Decoder::cache_bytes(&files.config, capacity, exact) + SCRATCH;
         let have = budget(memory);
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let advice = (need > have).then(|| {

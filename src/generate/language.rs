@@ -23,6 +23,8 @@ pub struct LoadOptions {
     pub quantize: Option<Quantize>,
     /// Positions of the cache; `None`: the model's own, bounded by memory.
     pub context_length: Option<usize>,
+    /// Nobody is looking: submits may hold the GPU longer.
+    pub background: bool,
 }
 
 /// Unquantized files up to this many bytes stay as they are under `quantize: "auto"`.
@@ -111,7 +113,9 @@ impl LanguageModel {
         let files = LanguageFiles::open(source).await?;
         abort.check()?;
         let bytes = files.tensor_bytes();
-        let weights = Weights::new(gpu, &files, quantization(options, &files));
+        let quantize = quantization(options, &files);
+        let exact = exact(quantize, &files);
+        let weights = Weights::new(gpu, &files, quantize);
         let model = Decoder::bind(&weights, &files.config, gpu)?;
         if files.tokenizer.vocab() > files.config.vocab {
             return Err(Error::format(
@@ -123,13 +127,16 @@ impl LanguageModel {
                 ),
             ));
         }
-        let capacity = context(&files.config, options.context_length, weights.bytes())?;
+        let capacity = context(&files.config, options.context_length, weights.bytes(), exact)?;
         weights.commit().await?;
         progress.report(Phase::Compile, 0, bytes, &files.files[0]);
-        let mut session = Session::new(gpu, model, capacity, files.config.vocab).await?;
+        let mut session = Session::new(gpu, model, capacity, exact, files.config.vocab).await?;
+        if options.background {
+            session.in_background();
+        }
+        // On weights that are still zeros: drivers compile at first use, and do it while the weights arrive.
+        session.warm();
         let weights = weights.upload(source, progress, abort).await?;
-        progress.report(Phase::Compile, bytes, bytes, &files.files[0]);
-        abort.race(session.warm()).await?;
         let (parameters, quantization) = (files.parameters(), files.quantization().to_string());
         let LanguageFiles { config, tokenizer, files, .. } = files;
         let info = LanguageInfo {
@@ -141,7 +148,7 @@ impl LanguageModel {
             vocabulary: config.vocab,
             bytes: LanguageBytes {
                 weights: weights.bytes(),
-                cache: Decoder::cache_bytes(&config, capacity),
+                cache: Decoder::cache_bytes(&config, capacity, exact),
                 scratch: session.scratch_bytes(),
             },
             tier: gpu.adapter().tier.name(),
@@ -228,14 +235,19 @@ pub(super) fn quantization(options: &LoadOptions, files: &LanguageFiles) -> Quan
     })
 }
 
+/// Whether keys and values are kept as f32: with weights that are, rounding them would be the largest error there is.
+pub(super) fn exact(quantize: Quantize, files: &LanguageFiles) -> bool {
+    quantize == Quantize::None && files.quantization() == "F32"
+}
+
 /// The cache's capacity: what was asked for, or the model's own, as long as the cache is no larger than the weights.
-pub(super) fn context(c: &LanguageConfig, wanted: Option<usize>, weights: u64) -> Result<usize> {
+pub(super) fn context(c: &LanguageConfig, wanted: Option<usize>, weights: u64, exact: bool) -> Result<usize> {
     if let Some(n) = wanted {
         return match n {
             2.. => Ok(n.min(c.context_length)),
             _ => Err(Error::unsupported(format!("contextLength is {n}; give at least 2"))),
         };
     }
-    let each = Decoder::cache_bytes(c, 1).max(1);
+    let each = Decoder::cache_bytes(c, 1, exact).max(1);
     Ok(((weights.max(CACHE_FLOOR) / each) as usize).clamp(2, c.context_length.max(2)))
 }

@@ -192,8 +192,13 @@ impl<'a> Weights<'a> {
     pub async fn upload(self, source: &dyn ByteSource, progress: &dyn Progress, abort: &Abort) -> Result<WeightStore> {
         let mut jobs = self.jobs.into_inner();
         jobs.sort_by_key(|j| (j.stored.file, j.stored.info.offset));
-        let total: u64 = jobs.iter().map(|j| j.stored.info.bytes).sum();
-        let (mut loaded, mut waited) = (0, 0);
+        let mut total = 0;
+        for file in &self.files.files {
+            total += source.size(file).await?.unwrap_or(0);
+        }
+        // What is not streamed, headers above all, is there already.
+        let streamed: u64 = jobs.iter().map(|j| j.stored.info.bytes).sum();
+        let (mut loaded, mut waited) = (total.saturating_sub(streamed), 0);
         for job in &jobs {
             let file = &self.files.files[job.stored.file];
             for piece in &job.pieces {

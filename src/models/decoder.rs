@@ -84,12 +84,12 @@ impl Decoder {
         })
     }
 
-    /// An empty cache for `capacity` positions.
-    pub fn cache(&self, gpu: &Rc<Gpu>, capacity: usize) -> KvCache {
-        let bytes = Self::cache_bytes(&self.config, capacity) / (2 * self.config.n_layers as u64);
+    /// An empty cache for `capacity` positions; `exact`: of f32 instead of f16.
+    pub fn cache(&self, gpu: &Rc<Gpu>, capacity: usize, exact: bool) -> KvCache {
+        let bytes = Self::cache_bytes(&self.config, capacity, exact) / (2 * self.config.n_layers as u64);
         let layer = |_| {
             let (k, v) = (Buffer::storage(gpu, "keys", bytes), Buffer::storage(gpu, "values", bytes));
-            KvLayer { k: k.region(), v: v.region(), capacity }
+            KvLayer { k: k.region(), v: v.region(), capacity, exact }
         };
         KvCache { layers: (0..self.config.n_layers).map(layer).collect(), capacity }
     }
@@ -99,9 +99,10 @@ impl Decoder {
         self.config.dim
     }
 
-    /// Bytes of a cache for `capacity` positions: keys and values as f16.
-    pub fn cache_bytes(c: &LanguageConfig, capacity: usize) -> u64 {
-        (2 * c.n_layers * c.n_kv_heads * c.head_dim * 2) as u64 * capacity as u64
+    /// Bytes of a cache for `capacity` positions.
+    pub fn cache_bytes(c: &LanguageConfig, capacity: usize, exact: bool) -> u64 {
+        let element = if exact { 4 } else { 2 };
+        (2 * c.n_layers * c.n_kv_heads * c.head_dim * element) as u64 * capacity as u64
     }
 
     /// The hidden states after the last block, not yet normalised, of up to `t` tokens.   -> [T, D]

@@ -2,7 +2,7 @@
 //!   q: [T, H * Hd], cache: [K, S, Hd] -> [T, H * Hd]
 
 use super::Bounded;
-use super::parts::{ROPE, serial};
+use super::parts::{ROPE, kv_part, serial};
 use super::rope_append::{KvLayer, Rope};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params};
@@ -80,6 +80,7 @@ impl Attention<'_> {
         let serial = serial(graph.gpu());
         let op = graph.op(if serial { &ATTENTION_SERIAL } else { &ATTENTION });
         let op = op
+            .part(kv_part(self.kv.exact))
             .constant("HEAD_QUADS", r.head_dim / 4)
             .bind(q)
             .region(&self.kv.k)
@@ -112,6 +113,7 @@ impl Attention<'_> {
         graph
             .op(&ATTENTION_DECODE)
             .part(&ROPE)
+            .part(kv_part(self.kv.exact))
             .constant("HEAD_QUADS", r.head_dim / 4)
             .constant("GROUP", r.heads / r.kv_heads)
             .set("HEAD_NORM", norm.is_some())

@@ -18,6 +18,8 @@ macro_rules! part {
 
 pub(crate) static WEIGHT: Part = part!("weight");
 pub(crate) static ROPE: Part = part!("rope");
+static KV_F16: Part = part!("kv_f16");
+static KV_F32: Part = part!("kv_f32");
 pub(crate) static INPUT_PLAIN: Part = part!("input_plain");
 pub(crate) static INPUT_NORM: Part = part!("input_norm");
 pub(crate) static INPUT_MERGE: Part = part!("input_merge");
@@ -44,16 +46,32 @@ static WEIGHTS: [Part; 15] = [
 
 /// Every part; the checks of shaders walk this list.
 pub fn parts() -> Vec<&'static Part> {
-    [&WEIGHT, &ROPE, &INPUT_PLAIN, &INPUT_NORM, &INPUT_MERGE, &REDUCE_SERIAL, &REDUCE_WORKGROUP, &REDUCE_SUBGROUP]
-        .into_iter()
-        .chain(&WEIGHTS)
-        .collect()
+    [
+        &WEIGHT,
+        &ROPE,
+        &KV_F16,
+        &KV_F32,
+        &INPUT_PLAIN,
+        &INPUT_NORM,
+        &INPUT_MERGE,
+        &REDUCE_SERIAL,
+        &REDUCE_WORKGROUP,
+        &REDUCE_SUBGROUP,
+    ]
+    .into_iter()
+    .chain(&WEIGHTS)
+    .collect()
 }
 
 /// The parts that read a weight of this encoding.
 pub(crate) fn weight_parts(dtype: DType) -> [&'static Part; 2] {
     let index = DType::ALL.iter().position(|d| *d == dtype).unwrap_or_default();
     [&WEIGHTS[index], &WEIGHT]
+}
+
+/// The part that reads and writes the cache.
+pub(crate) fn kv_part(exact: bool) -> &'static Part {
+    if exact { &KV_F32 } else { &KV_F16 }
 }
 
 /// How an adapter's invocations work together: a row of the table of variants.

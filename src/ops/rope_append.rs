@@ -2,7 +2,7 @@
 //!   [T, (H + 2K) * Hd] -> q: [T, H * Hd]
 
 use super::Bounded;
-use super::parts::ROPE;
+use super::parts::{ROPE, kv_part};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params};
 
@@ -20,7 +20,7 @@ params! {
     }
 }
 
-/// The cache of one layer: `[K, S, Hd]` as f16, two to a word.
+/// The cache of one layer: `[K, S, Hd]`.
 #[derive(Clone)]
 pub struct KvLayer {
     /// Keys, rotated.
@@ -29,6 +29,8 @@ pub struct KvLayer {
     pub v: Region,
     /// S: how many positions fit.
     pub capacity: usize,
+    /// Elements are f32 instead of f16.
+    pub exact: bool,
 }
 
 /// How q and k are prepared in one layer.
@@ -70,6 +72,7 @@ impl<'g> Tensor<'g> {
         self.graph()
             .op(&ROPE_APPEND)
             .part(&ROPE)
+            .part(kv_part(kv.exact))
             .set("HEAD_NORM", norm.is_some())
             .set("INTERLEAVED", rope.interleaved)
             .bind(self)

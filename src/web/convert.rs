@@ -13,6 +13,7 @@ pub(super) struct Options {
     pub quantize: Option<String>,
     pub context_length: Option<usize>,
     pub adapter: Option<String>,
+    pub priority: Option<String>,
     pub tier: Option<String>,
     pub family: Option<String>,
     pub lora: Option<Vec<serde_json::Value>>,

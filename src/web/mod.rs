@@ -42,6 +42,8 @@ impl AbortFlag {
 thread_local! {
     /// The devices in use, with the options they were opened for: models that ask alike share one.
     static DEVICES: RefCell<Vec<(String, Weak<Gpu>)>> = const { RefCell::new(Vec::new()) };
+    /// The latest device, with its compiled kernels: the next model finds it although the last one is gone.
+    static LATEST: RefCell<Option<Rc<Gpu>>> = const { RefCell::new(None) };
 }
 
 /// The device for these options: one in use if it is sound, else a new one.
@@ -50,6 +52,7 @@ async fn device(options: &Options) -> Result<Rc<Gpu>> {
     let key = format!("{:?} {:?} {:?} {}", options.tier, options.family, options.adapter, info.subgroups);
     let open = DEVICES.with_borrow(|d| d.iter().find(|(k, _)| *k == key).and_then(|(_, gpu)| gpu.upgrade()));
     if let Some(gpu) = open.filter(|gpu| gpu.check().is_ok()) {
+        LATEST.set(Some(gpu.clone()));
         return Ok(gpu);
     }
     let named = |name: &Option<String>, what: &str, known: bool| match name {
@@ -75,6 +78,7 @@ async fn device(options: &Options) -> Result<Rc<Gpu>> {
         d.retain(|(k, gpu)| *k != key && gpu.strong_count() > 0);
         d.push((key, Rc::downgrade(&gpu)));
     });
+    LATEST.set(Some(gpu.clone()));
     Ok(gpu)
 }
 
@@ -136,9 +140,10 @@ impl WasmLanguageModel {
             }
             let gpu = device(&options).await?;
             if options.self_test != Some(false) {
-                self_test(&gpu).await?;
+                abort.race(self_test(&gpu)).await?;
             }
-            let load = LoadOptions { quantize, context_length: options.context_length };
+            let background = options.priority.as_deref() == Some("background");
+            let load = LoadOptions { quantize, context_length: options.context_length, background };
             LanguageModel::load(&gpu, &Files(files), &load, &OnProgress(on_progress), &abort).await
         };
         let model = load.await.map_err(failure)?;
@@ -203,7 +208,7 @@ pub async fn probe(options: JsValue) -> std::result::Result<JsValue, JsValue> {
     let probe = async {
         let options: Options = from_js(&options)?;
         let gpu = device(&options).await?;
-        to_js(&Probe::run(&gpu, options.adapter_info.device_memory).await?)
+        to_js(&Probe::run(&gpu, options.adapter_info.device_memory, options.self_test != Some(false)).await?)
     };
     probe.await.map_err(failure)
 }
@@ -215,7 +220,7 @@ pub async fn estimate(files: files::FileSet, options: JsValue) -> std::result::R
         let options: Options = from_js(&options)?;
         let gpu = device(&options).await?;
         let quantize = options.quantize.as_deref().and_then(Quantize::from_name);
-        let load = LoadOptions { quantize, context_length: options.context_length };
+        let load = LoadOptions { quantize, context_length: options.context_length, background: false };
         to_js(&Estimate::of(&gpu, &Files(files), &load, options.adapter_info.device_memory).await?)
     };
     estimate.await.map_err(failure)

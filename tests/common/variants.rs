@@ -155,7 +155,7 @@ fn record_heads(g: &Graph, m: &Memory) {
                     head_norm: (mask & 2 != 0).then_some((&norm, &norm, 1e-6)),
                     state,
                 };
-                let kv = KvLayer { k: k.clone(), v: v.clone(), capacity: 64 };
+                let kv = KvLayer { k: k.clone(), v: v.clone(), capacity: 64, exact: mask == 1 };
                 let attention = Attention { rope, kv: &kv, window: None };
                 let width = (2 * group + 4) * head_dim;
                 attention.prefill(m.rows(g, 3, width));

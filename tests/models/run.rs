@@ -58,7 +58,7 @@ impl Bench {
 
     /// Loads a model whose weights stay as the file has them, with a cache for `context` positions.
     pub fn load_from(&self, files: &dyn ByteSource, context: usize) -> Result<LanguageModel, Error> {
-        let options = LoadOptions { quantize: Some(Quantize::None), context_length: Some(context) };
+        let options = LoadOptions { quantize: Some(Quantize::None), context_length: Some(context), background: false };
         block_on(LanguageModel::load(&self.gpu, files, &options, &(), &Abort::default()))
     }
 

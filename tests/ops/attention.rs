@@ -1,10 +1,10 @@
 //! `Attention::prefill` (attention, attention_serial): chunks of rows over the cache.
 
 use crate::gpu::{each_setup, run, untouched};
-use crate::heads::{Layer, heads, round, with_norm};
+use crate::heads::{Layer, heads, with_norm};
 use crate::reference::attention::{Heads, Prepared, attention};
 use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
+use crate::tolerance::check;
 use inkstone::gpu::Gpu;
 use std::rc::Rc;
 
@@ -27,11 +27,11 @@ fn try_case(
     let rows: Vec<f32> = numbers.floats(t * width).iter().map(|v| v * 2.0).collect();
     let x = layer.rows(gpu, &rows);
     let got = run(gpu, |g| layer.attention().prefill(g.given(&x, [t, width]))).values;
-    let new = round(&h.prepare(&rows[..n * width], pos));
+    let new = layer.round(&h.prepare(&rows[..n * width], pos));
     let join = |a: &[Vec<Vec<f64>>], b: &[Vec<Vec<f64>>]| [a, b].concat();
     let all = Prepared { q: new.q, k: join(&past.k, &new.k), v: join(&past.v, &new.v) };
     let want = attention(&all.q, pos, &all.k, &all.v, window);
-    check(&what, &want, &got[..want.len()], Tolerance::F16);
+    check(&what, &want, &got[..want.len()], layer.tolerance());
     untouched(&what, &got, n, h.heads * h.head_dim);
 }
 

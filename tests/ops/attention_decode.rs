@@ -1,11 +1,11 @@
 //! `Attention::decode` and `Tensor::merge_linear`: one position over the cache in splits, and the merge of the splits.
 
-use crate::gpu::{Stored, activation, download, each_setup, matrix, run, vector};
-use crate::heads::{EMPTY, Layer, halves, heads, partial, round, with_norm};
+use crate::gpu::{Stored, activation, each_setup, matrix, run, vector};
+use crate::heads::{EMPTY, Layer, heads, partial, with_norm};
 use crate::reference::attention::{Heads, attention};
 use crate::reference::layers::linear;
 use crate::reference::weights::{Numbers, made_up};
-use crate::tolerance::{Tolerance, check};
+use crate::tolerance::check;
 use inkstone::dtype::DType;
 use inkstone::gpu::{Family, Gpu};
 use std::rc::Rc;
@@ -43,16 +43,16 @@ fn try_case(
         let (bias, residual) = if fused { (Some(&b), Some(g.given(&r, [1, n]))) } else { (None, None) };
         splits.merge_linear(&w, h.head_dim, bias, residual)
     });
-    let new = round(&h.prepare(&row, pos));
+    let new = layer.round(&h.prepare(&row, pos));
     past.k.extend(new.k);
     past.v.extend(new.v);
     let mut want = linear(&attention(&new.q, pos, &past.k, &past.v, window), &weights, q_dim);
     if fused {
         want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i]) + f64::from(residual[i]));
     }
-    check(&what, &want, &got.values, Tolerance::F16);
+    check(&what, &want, &got.values, layer.tolerance());
     for (label, region, want) in [("k", &layer.kv.k, &past.k), ("v", &layer.kv.v, &past.v)] {
-        let cache = halves(&download::<u32>(gpu, region));
+        let cache = layer.cached(gpu, region);
         let capacity = layer.kv.capacity;
         let expected: Vec<f64> = (0..h.kv_heads)
             .flat_map(|head| (0..capacity).map(move |s| (head, s)))
@@ -61,7 +61,7 @@ fn try_case(
                 None => vec![f64::from(EMPTY); h.head_dim],
             })
             .collect();
-        check(&format!("{what}: {label}"), &expected, &cache, Tolerance::F16);
+        check(&format!("{what}: {label}"), &expected, &cache, layer.tolerance());
         for (i, (want, got)) in expected.iter().zip(&cache).enumerate() {
             let s = i / h.head_dim % capacity;
             assert!(s == pos || *want == f64::from(*got), "{what}: {label} of position {s} was changed");

@@ -1,8 +1,9 @@
 //! What the tests of rope_append and attention share: layers of made-up heads, their caches, and rows of q, k and v.
 
-use crate::gpu::{activation, state, upload, vector};
+use crate::gpu::{activation, download, state, upload, vector};
 use crate::reference::attention::{Heads, Prepared};
 use crate::reference::weights::Numbers;
+use crate::tolerance::Tolerance;
 use half::f16;
 use inkstone::gpu::{Gpu, Region, Weight};
 use inkstone::ops::{Attention, KvLayer, Rope, turns};
@@ -56,15 +57,17 @@ pub struct Layer {
 
 impl Layer {
     /// A layer whose cache of `capacity` positions is [`EMPTY`]; `n` rows with tokens start at `pos`.
+    /// Every third sum of `pos` and `capacity` has a cache of f32, the others one of f16.
     pub fn new(gpu: &Rc<Gpu>, heads: &Heads, capacity: usize, window: Option<usize>, pos: usize, n: usize) -> Layer {
-        let empty = vec![f16::from_f32(EMPTY).to_bits(); heads.kv_heads * capacity * heads.head_dim];
+        let exact = (pos + capacity).is_multiple_of(3);
+        let empty = bytes(&vec![EMPTY.into(); heads.kv_heads * capacity * heads.head_dim], exact);
         let words: Vec<u32> = heads.inv_freq.iter().map(|f| turns(*f as f32)).collect();
         let norm = heads.head_norm.as_ref().map(|(q, k, eps)| (vector(gpu, q), vector(gpu, k), *eps));
         Layer {
             heads: heads.clone(),
             frequencies: upload(gpu, &words),
             norm,
-            kv: KvLayer { k: upload(gpu, &empty), v: upload(gpu, &empty), capacity },
+            kv: KvLayer { k: upload(gpu, &empty), v: upload(gpu, &empty), capacity, exact },
             state: state(gpu, pos, n),
             window,
         }
@@ -89,19 +92,43 @@ impl Layer {
         Attention { rope: self.rope(), kv: &self.kv, window: self.window }
     }
 
-    /// Writes the first positions of the cache, as f16, which is also what is returned.
+    /// Writes the first positions of the cache, rounded as it rounds, which is also what is returned.
     pub fn fill(&self, past: &Prepared) -> Prepared {
-        let (rounded, hd, capacity) = (round(past), self.heads.head_dim, self.kv.capacity);
+        let (rounded, hd, capacity) = (self.round(past), self.heads.head_dim, self.kv.capacity);
         for (region, rows) in [(&self.kv.k, &rounded.k), (&self.kv.v, &rounded.v)] {
             for head in 0..self.heads.kv_heads {
-                let halves: Vec<u16> =
-                    rows.iter().flat_map(|row| &row[head]).map(|v| f16::from_f64(*v).to_bits()).collect();
-                if !halves.is_empty() {
-                    region.write((head * capacity * hd * 2) as u64, bytemuck::cast_slice(&halves));
+                let values: Vec<f64> = rows.iter().flat_map(|row| &row[head]).copied().collect();
+                if !values.is_empty() {
+                    let size = if self.kv.exact { 4 } else { 2 };
+                    region.write((head * capacity * hd * size) as u64, &bytes(&values, self.kv.exact));
                 }
             }
         }
         rounded
+    }
+
+    /// Keys and values as the cache can hold them.
+    pub fn round(&self, p: &Prepared) -> Prepared {
+        let one = |v: &f64| if self.kv.exact { f64::from(*v as f32) } else { f16::from_f64(*v).to_f64() };
+        let all = |rows: &[Vec<Vec<f64>>]| {
+            let head = |h: &Vec<f64>| h.iter().map(one).collect();
+            rows.iter().map(|row| row.iter().map(head).collect()).collect()
+        };
+        Prepared { q: p.q.clone(), k: all(&p.k), v: all(&p.v) }
+    }
+
+    /// What a region of the cache holds: `[K][S][Hd]`.
+    pub fn cached(&self, gpu: &Rc<Gpu>, region: &Region) -> Vec<f32> {
+        let words = download::<u32>(gpu, region);
+        if self.kv.exact {
+            return words.into_iter().map(f32::from_bits).collect();
+        }
+        words.iter().flat_map(|w| [*w as u16, (w >> 16) as u16]).map(|h| f16::from_bits(h).to_f32()).collect()
+    }
+
+    /// How close results must come.
+    pub fn tolerance(&self) -> Tolerance {
+        if self.kv.exact { Tolerance::F32 } else { Tolerance::F16 }
     }
 
     /// Rows of q, k and v on the GPU.
@@ -114,16 +141,10 @@ impl Layer {
     }
 }
 
-/// Keys and values as the cache can hold them.
-pub fn round(p: &Prepared) -> Prepared {
-    let all = |rows: &[Vec<Vec<f64>>]| {
-        let head = |h: &Vec<f64>| h.iter().map(|v| f16::from_f64(*v).to_f64()).collect();
-        rows.iter().map(|row| row.iter().map(head).collect()).collect()
-    };
-    Prepared { q: p.q.clone(), k: all(&p.k), v: all(&p.v) }
-}
-
-/// What a cache holds: `[K][S][Hd]`.
-pub fn halves(words: &[u32]) -> Vec<f32> {
-    words.iter().flat_map(|w| [f16::from_bits(*w as u16).to_f32(), f16::from_bits((w >> 16) as u16).to_f32()]).collect()
+/// Elements as a cache of f32 (`exact`) or f16 holds them.
+fn bytes(values: &[f64], exact: bool) -> Vec<u8> {
+    match exact {
+        true => values.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect(),
+        false => values.iter().flat_map(|v| f16::from_f64(*v).to_le_bytes()).collect(),
+    }
 }

@@ -1,7 +1,7 @@
 //! `Tensor::rope_append`: rotation against sines and cosines of `position * frequency` in f64, and the cache it fills.
 
-use crate::gpu::{download, each_setup, run, untouched};
-use crate::heads::{EMPTY, Layer, halves, heads, partial, with_norm};
+use crate::gpu::{each_setup, run, untouched};
+use crate::heads::{EMPTY, Layer, heads, partial, with_norm};
 use crate::reference::attention::Heads;
 use crate::reference::weights::Numbers;
 use crate::tolerance::{Tolerance, check};
@@ -28,7 +28,7 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, h: &Heads, t: usize, n: usize, pos: usize
     check(&format!("{what}: q"), &q, &got[..q.len()], Tolerance::F32);
     untouched(&what, &got, n, h.heads * h.head_dim);
     for (label, region, want) in [("k", &layer.kv.k, &want.k), ("v", &layer.kv.v, &want.v)] {
-        let cache = halves(&download::<u32>(gpu, region));
+        let cache = layer.cached(gpu, region);
         let (mut new, mut expected) = (Vec::new(), Vec::new());
         for (i, row) in cache.chunks_exact(h.head_dim).enumerate() {
             let (head, s) = (i / capacity, i % capacity);
@@ -39,7 +39,7 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, h: &Heads, t: usize, n: usize, pos: usize
                 assert!(row.iter().all(|v| *v == EMPTY), "{what}: {label} of position {s} was written");
             }
         }
-        check(&format!("{what}: {label}"), &expected, &new, Tolerance::F16);
+        check(&format!("{what}: {label}"), &expected, &new, layer.tolerance());
     }
 }
 

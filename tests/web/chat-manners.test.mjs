@@ -177,6 +177,7 @@ test("light and dark are chosen by hand or by the system, and kept", async () =>
 });
 
 test("everything has a name, the keyboard reaches it in order, and the focus is seen", async () => {
+  await person.ready();
   await page.click("#model-button");
   assert.deepEqual(await unreadable(page), []);
   await page.keyboard.press("Escape");

@@ -102,8 +102,11 @@ test("a download shows exact bytes, speed and time left, and can be cancelled", 
   assert.match(await person.shown(".pace"), /[\d.]+ [kM]B\/s · \d+ secs? left/);
   const bar = page.locator("[role=progressbar]");
   assert.match(await bar.getAttribute("aria-valuetext"), /^Downloading \d+%$/);
-  await page.click("#cancel-load");
-  await page.waitForSelector(".fit");
+  await page.focus("#cancel-load");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#open-model");
+  const focused = await page.evaluate(() => document.activeElement.id);
+  assert.equal(focused, "open-model", "the keyboard goes on from where it was");
   assert.equal(await page.locator(".trouble").count(), 0, "cancelling is no trouble");
 });
 

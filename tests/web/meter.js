@@ -1,6 +1,6 @@
 // Counts what a worker asks of WebGPU. Its text goes in front of the worker's own; a page asks for the counts over the
-// BroadcastChannel "meter". With `globalThis.nullGpu` every dispatch gets an empty grid: the calls and what they cost the
-// host are the real ones, but nothing is computed, so that a token takes as long as the host takes to ask for it.
+// BroadcastChannel "meter". With `globalThis.nullGpu` every dispatch gets an empty grid: the calls and what they cost
+// the host are the real ones, but nothing is computed: a token takes as long as the host takes to ask for it.
 {
   const flows = {
     dispatches: 0,

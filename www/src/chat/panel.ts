@@ -17,6 +17,8 @@ const PHASES: Record<session.Progress["phase"], Key> = {
 export class Panel {
   readonly root = h("section", { class: "panel", id: "panel" });
   private bar: LoadingBar | undefined;
+  /** True while the focus was in here and what had it is gone. */
+  private orphan = false;
 
   constructor(
     private readonly showPicker: () => void,
@@ -26,6 +28,17 @@ export class Panel {
   }
 
   draw(): void {
+    const focused = this.root.contains(document.activeElement);
+    this.orphan = focused || (this.orphan && document.activeElement === document.body);
+    this.drawStep();
+    // Whoever pressed a button here by the keyboard goes on from the one that takes its place, now or a step later.
+    const next = this.root.querySelector<HTMLElement>("button");
+    if (!this.orphan || !next) return;
+    this.orphan = false;
+    next.focus();
+  }
+
+  private drawStep(): void {
     const now = session.state.value;
     this.bar = undefined;
     this.root.dataset.step = now.step;
