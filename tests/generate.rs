@@ -285,10 +285,10 @@ fn weights_split_over_small_bindings_change_nothing() {
     let files = MemoryFiles(folder::whole(&Case::read("qwen2")));
     let tokens: Vec<u32> = (0..40).map(|i| i * 7 % 60 + 2).collect();
     for family in [Family::Software, Family::Generic] {
-        let answers = [None, Some(6000)].map(|max_binding| {
+        let answers = [None, Some(24_000)].map(|max_binding| {
             let options = GpuOptions { family: Some(family), max_binding, ..GpuOptions::default() };
             let bench = Bench { gpu: block_on(Gpu::open(&options)).expect("a Vulkan driver is there") };
-            let model = bench.load_from(&files, 100).unwrap();
+            let model = bench.load_from(&files, 64).unwrap();
             (logits(&model, &tokens), say(&model, "HELLO", &raw(12)).tokens, model.info().dispatches)
         });
         assert!(answers[1].2[0] > answers[0].2[0], "more dispatches: the weights were split");

@@ -30,8 +30,8 @@ const STAGES = {
   },
   fmt: () => command("cargo", ["fmt", "--check"]),
   clippy: () => command("cargo", ["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]),
-  // Lavapipe: f16, subgroups of 8, bindings of at most 128 MiB.
-  native: () => cargoTest([], setup.lavapipe),
+  // Lavapipe: f16, subgroups of 8, bindings of at most 128 MiB. Shows what tests print: numbers that are asked for.
+  native: () => cargoTest(["--", "--show-output"], setup.lavapipe),
   // Made for GPUs, these kernels are slow on a CPU: the longest test runs with the others only.
   "native-generic": () =>
     cargoTest([...only(MODEL_SUITES), "--", "--skip", "smollm2_answers"], setup.lavapipe, { INKSTONE_FAMILY: "generic" }),

@@ -42,7 +42,7 @@ impl Estimate {
         let exact = exact(quantize, &files);
         let weights = Weights::new(gpu, &files, quantize);
         Decoder::bind(&weights, &files.config, gpu)?;
-        let capacity = context(&files.config, options.context_length, weights.bytes(), exact)?;
+        let capacity = context(gpu, &files.config, options.context_length, weights.bytes(), exact)?;
         let mut download = 0;
         for name in &files.files {
             download += source.size(name).await?.unwrap_or(0);

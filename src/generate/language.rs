@@ -31,7 +31,9 @@ pub struct LoadOptions {
 const AUTO_NONE: u64 = 1 << 30;
 /// Up to this many, they become eight bits; four beyond.
 const AUTO_Q8: u64 = 6 << 30;
-/// The cache takes at least this many bytes before it bounds the context.
+/// Unless asked for more, the cache takes no more than this part of the weights' bytes,
+const CACHE_SHARE: u64 = 4;
+/// or this many bytes if that is more.
 const CACHE_FLOOR: u64 = 256 << 20;
 
 /// What is known of a loaded model.
@@ -117,17 +119,7 @@ impl LanguageModel {
         let exact = exact(quantize, &files);
         let weights = Weights::new(gpu, &files, quantize);
         let model = Decoder::bind(&weights, &files.config, gpu)?;
-        if files.tokenizer.vocab() > files.config.vocab {
-            return Err(Error::format(
-                &files.files[0],
-                format!(
-                    "the tokenizer has {} tokens and the model {}: they do not belong together",
-                    files.tokenizer.vocab(),
-                    files.config.vocab
-                ),
-            ));
-        }
-        let capacity = context(&files.config, options.context_length, weights.bytes(), exact)?;
+        let capacity = context(gpu, &files.config, options.context_length, weights.bytes(), exact)?;
         weights.commit().await?;
         progress.report(Phase::Compile, 0, bytes, &files.files[0]);
         let mut session = Session::new(gpu, model, capacity, exact, files.config.vocab).await?;
@@ -137,7 +129,7 @@ impl LanguageModel {
         // On weights that are still zeros: drivers compile at first use, and do it while the weights arrive.
         session.warm();
         let weights = weights.upload(source, progress, abort).await?;
-        let (parameters, quantization) = (files.parameters(), files.quantization().to_string());
+        let (parameters, quantization) = (files.parameters(), files.quantization().name().to_string());
         let LanguageFiles { config, tokenizer, files, .. } = files;
         let info = LanguageInfo {
             architecture: config.architecture.clone(),
@@ -183,14 +175,24 @@ impl LanguageModel {
         }
     }
 
+    /// Tokenizers may know tokens that the model does not, for example one that was added for padding.
+    fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
+        match tokens.iter().find(|&&id| id as usize >= self.config.vocab) {
+            Some(id) => Err(Error::unsupported(format!(
+                "the model has no token {id}, only those below {}: its tokenizer is another model's, or the text has a \
+                 token that was added to it",
+                self.config.vocab
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Logits after each token, from an empty context.   [T] -> [T * V], row-major
     ///
     /// # Errors
     /// [`Error::Unsupported`] for ids that are no tokens, [`Error::TooLarge`] for more than the context holds.
     pub async fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>> {
-        if let Some(id) = tokens.iter().find(|&&id| id as usize >= self.config.vocab) {
-            return Err(Error::unsupported(format!("{id} is no token; ids are below {}", self.config.vocab)));
-        }
+        self.check_tokens(tokens)?;
         let capacity = self.info.context_length;
         if tokens.len() > capacity {
             return Err(Error::TooLarge {
@@ -218,6 +220,7 @@ impl LanguageModel {
     ) -> Result<GenerationResult> {
         options.check()?;
         let prompt = Prompt::new(&self.tokenizer, input, options, self.info.context_length)?;
+        self.check_tokens(&prompt.tokens)?;
         let (busy, session) = self.busy()?;
         let answer = Answer::new(self, session, options, prompt, on_text, abort);
         let (result, session) = answer.run().await;
@@ -235,19 +238,32 @@ pub(super) fn quantization(options: &LoadOptions, files: &LanguageFiles) -> Quan
     })
 }
 
-/// Whether keys and values are kept as f32: with weights that are, rounding them would be the largest error there is.
+/// Whether keys and values are kept as f32: beside weights that are floats, rounding them would be the largest error.
 pub(super) fn exact(quantize: Quantize, files: &LanguageFiles) -> bool {
-    quantize == Quantize::None && files.quantization() == "F32"
+    quantize == Quantize::None && files.quantization().is_float()
 }
 
-/// The cache's capacity: what was asked for, or the model's own, as long as the cache is no larger than the weights.
-pub(super) fn context(c: &LanguageConfig, wanted: Option<usize>, weights: u64, exact: bool) -> Result<usize> {
-    if let Some(n) = wanted {
-        return match n {
-            2.. => Ok(n.min(c.context_length)),
-            _ => Err(Error::unsupported(format!("contextLength is {n}; give at least 2"))),
-        };
+/// The cache's capacity: what was asked for, or the model's own as long as the cache is small beside the weights.
+pub(super) fn context(
+    gpu: &Gpu,
+    c: &LanguageConfig,
+    wanted: Option<usize>,
+    weights: u64,
+    exact: bool,
+) -> Result<usize> {
+    let most = Decoder::most_positions(c, gpu.adapter().max_binding, exact);
+    match wanted {
+        Some(n) if n < 2 => Err(Error::unsupported(format!("contextLength is {n}; give at least 2"))),
+        Some(n) if n.min(c.context_length) > most => Err(Error::TooLarge {
+            need: format!("a context of {n} tokens"),
+            have: format!("{most} on this GPU"),
+            advice: "load the model with a smaller contextLength".into(),
+        }),
+        Some(n) => Ok(n.min(c.context_length)),
+        None => {
+            let each = Decoder::cache_bytes(c, 1, exact).max(1);
+            let fits = ((weights / CACHE_SHARE).max(CACHE_FLOOR) / each) as usize;
+            Ok(fits.min(most).min(c.context_length).max(2))
+        }
     }
-    let each = Decoder::cache_bytes(c, 1, exact).max(1);
-    Ok(((weights.max(CACHE_FLOOR) / each) as usize).clamp(2, c.context_length.max(2)))
 }

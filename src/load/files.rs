@@ -1,6 +1,7 @@
 //! Opening a language model's files: what they are, which tensors they hold, how the model is configured.
 
 use super::source::ByteSource;
+use crate::dtype::DType;
 use crate::format::config::LanguageConfig;
 use crate::format::gguf::Gguf;
 use crate::format::names::{ROPE_FREQS, canonical};
@@ -164,12 +165,12 @@ impl LanguageFiles {
         self.tensors.values().map(|t| t.info.shape.iter().map(|&d| d as u64).product::<u64>()).sum()
     }
 
-    /// The encoding that holds the most weights, by name.
-    pub fn quantization(&self) -> &'static str {
+    /// The encoding that holds the most bytes.
+    pub fn quantization(&self) -> DType {
         let mut by_dtype: BTreeMap<_, u64> = BTreeMap::new();
         for t in self.tensors.values() {
             *by_dtype.entry(t.info.dtype).or_default() += t.info.bytes;
         }
-        by_dtype.into_iter().max_by_key(|(_, bytes)| *bytes).map_or("F32", |(dtype, _)| dtype.name())
+        by_dtype.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(DType::F32, |(dtype, _)| dtype)
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! Letters: T tokens in this call, S in the cache, D `dim`, H `n_heads`, K `n_kv_heads`, Hd `head_dim`, F `ffn_dim`, V `vocab`.
 
-use crate::Result;
 use crate::format::config::LanguageConfig;
 use crate::gpu::{Buffer, Gpu, Graph, Region, Tensor, Weight};
 use crate::load::{Part, Weights};
 use crate::ops::{Attention, KvLayer, Linear, Rope, turns};
+use crate::{Error, Result};
 use std::rc::Rc;
 
 /// One block. Fields are named like the tensors of a GGUF file; those that are read together are stacked.
@@ -59,7 +59,8 @@ impl Decoder {
     /// Binds the weights.
     ///
     /// # Errors
-    /// [`crate::Error::Missing`] and [`crate::Error::Shape`] if they do not fit the configuration.
+    /// [`Error::Missing`] and [`Error::Shape`] if they do not fit the configuration, [`Error::Unsupported`] for heads that
+    /// no kernel can take.
     pub fn bind(w: &Weights<'_>, c: &LanguageConfig, gpu: &Rc<Gpu>) -> Result<Self> {
         let (d, q, kv, f) = (c.dim, c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim, c.ffn_dim);
         let (inv_freq, rope_factor) = c.rope.table();
@@ -69,7 +70,7 @@ impl Decoder {
             buffer.write(0, bytemuck::cast_slice(words));
             buffer.region()
         };
-        Ok(Decoder {
+        let decoder = Decoder {
             token_embd: w.matrix("token_embd.weight", [c.vocab, d])?,
             blocks: (0..c.n_layers).map(|i| Block::bind(w, c, i, [d, q, kv, f])).collect::<Result<_>>()?,
             output_norm: w.vector("output_norm.weight", d)?,
@@ -81,7 +82,14 @@ impl Decoder {
             no_frequencies: table(&vec![0; words.len()]),
             rope_factor,
             config: c.clone(),
-        })
+        };
+        // Kernels load four elements at a time and hold tiles of keys and values in 16 KiB.
+        if !c.head_dim.is_multiple_of(4) || c.head_dim > 256 {
+            let what =
+                format!("heads of {} elements are not supported; they must be a multiple of 4, up to 256", c.head_dim);
+            return Err(Error::unsupported(what));
+        }
+        Ok(decoder)
     }
 
     /// An empty cache for `capacity` positions; `exact`: of f32 instead of f16.
@@ -103,6 +111,12 @@ impl Decoder {
     pub fn cache_bytes(c: &LanguageConfig, capacity: usize, exact: bool) -> u64 {
         let element = if exact { 4 } else { 2 };
         (2 * c.n_layers * c.n_kv_heads * c.head_dim * element) as u64 * capacity as u64
+    }
+
+    /// How many positions a cache can hold whose layers must fit bindings of `binding` bytes.
+    pub fn most_positions(c: &LanguageConfig, binding: u64, exact: bool) -> usize {
+        let layers_and_both = (2 * c.n_layers) as u64;
+        (binding / (Self::cache_bytes(c, 1, exact) / layers_and_both).max(1)) as usize
     }
 
     /// The hidden states after the last block, not yet normalised, of up to `t` tokens.   -> [T, D]

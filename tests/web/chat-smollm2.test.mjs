@@ -19,6 +19,8 @@ const last = ".turn.assistant:last-child";
 const answer = () => page.locator(`${last} .answer`).innerText();
 
 test("the demo model is downloaded, opened and answers", async () => {
+  // The card comes from the page's script: before it, a click would find nobody listening.
+  await page.waitForSelector("#open-model");
   await page.click("#open-drawer");
   for (const [name, value] of [
     ["temperature", 0],
