@@ -6,7 +6,7 @@
 /// state: position, rows, step, seed, seed. Results: recent[step mod 16].
 struct Params { vocab: u32, stretches: u32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(1) var<storage, read> partials: array<vec4u>;
 @group(0) @binding(2) var<storage, read> settings: array<f32>;
 @group(0) @binding(3) var<storage, read_write> history: array<vec2u>;
 @group(0) @binding(4) var<storage, read_write> state: array<u32>;
@@ -88,10 +88,10 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     var place = NOWHERE;
     for (var i = lid; i < p.stretches; i += WG) {
         let s = partials[i];
-        let at = bitcast<u32>(s.y);
-        if s.x > top || (s.x == top && at < place) {
-            top = s.x;
-            place = at;
+        let most = bitcast<f32>(s.x);
+        if most > top || (most == top && s.y < place) {
+            top = most;
+            place = s.y;
         }
     }
     tops[lid] = top;
@@ -179,7 +179,7 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     if lid == 0u {
         let id = choice;
         recent[state[2] % 16u] = id;
-        history[id].x += 1u;
+        if id < p.vocab { history[id].x += 1u; }
         state[0] += state[1];
         state[1] = 1u;
         state[2] += 1u;

@@ -6,7 +6,7 @@ struct Params { vocab: u32 }
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> history: array<vec2u>;
 @group(0) @binding(2) var<storage, read> settings: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4u>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 const WG = 64u;
@@ -32,7 +32,7 @@ fn adjusted(i: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
     var top = -3.0e38;
-    var place = 0u;
+    var place = 0xffffffffu; // stays so where no logit is a number
     var sum = 0.0;
     for (var j = 0u; j < 16u; j++) {
         let i = wid.x * 1024u + j * WG + lid;
@@ -60,6 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
             sum = sum * exp(top - new_top) + sums[i] * exp(t - new_top);
             top = new_top;
         }
-        partials[wid.x] = vec4f(top, bitcast<f32>(place), sum, 0.0);
+        // As words: an index kept as a float would be subnormal, which GPUs may flush to zero.
+        partials[wid.x] = vec4u(bitcast<u32>(top), place, bitcast<u32>(sum), 0u);
     }
 }

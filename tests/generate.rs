@@ -178,7 +178,7 @@ fn a_full_context_is_met_as_asked() {
     let short = GenerateOptions { on_overflow: OnOverflow::TruncateOldest, ..raw(5) };
     let kept = say(&model, &long, &short);
     assert_eq!((kept.tokens.len(), kept.usage.prompt_tokens), (5, 64 - 5));
-    // Old messages go before new ones, the system's stays.
+    // Old messages go before new ones, the system's stays, and a user speaks first.
     let messages = json!([
         { "role": "system", "content": "BE-KIND" },
         { "role": "user", "content": "A".repeat(40) },
@@ -187,7 +187,7 @@ fn a_full_context_is_met_as_asked() {
     ]);
     let options = GenerateOptions { raw: false, ..short };
     let kept = generate(&model, &messages, &options);
-    let want = model.tokenizer().encode_chat("SYSTEM:BE-KIND;ASSISTANT:B;USER:C;").len();
+    let want = model.tokenizer().encode_chat("SYSTEM:BE-KIND;USER:C;").len();
     assert_eq!(kept.usage.prompt_tokens, want);
 
     // An answer that does not fit.
@@ -294,5 +294,30 @@ fn weights_split_over_small_bindings_change_nothing() {
         assert!(answers[1].2[0] > answers[0].2[0], "more dispatches: the weights were split");
         assert_eq!(answers[0].0, answers[1].0, "each row is computed by the same kernel");
         assert_eq!(answers[0].1, answers[1].1);
+    }
+}
+
+#[test]
+fn the_oldest_turns_go_until_a_user_speaks_first() {
+    let bench = Bench::open();
+    let strict = "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}\
+                  {{ raise_exception('ROLES') }}{% endif %}{{ m.content }};{% endfor %}";
+    let mut files = folder::whole(&Case::read("llama3_gqa"));
+    files.insert("chat_template.jinja".into(), strict.into());
+    let model = bench.load_from(&MemoryFiles(files), 40).unwrap();
+    let say = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let talk = json!([say("user", &"A".repeat(36)), say("assistant", "B"), say("user", "C")]);
+    let options = GenerateOptions { raw: false, on_overflow: OnOverflow::TruncateOldest, ..raw(3) };
+    assert_eq!(generate(&model, &talk, &options).usage.prompt_tokens, model.tokenizer().encode_chat("C;").len());
+}
+
+#[test]
+fn log_probabilities_follow_a_shift() {
+    let bench = Bench::open();
+    let model = model(&bench, 64);
+    let options = GenerateOptions { on_overflow: OnOverflow::Shift, logprobs: Some(1), ..raw(90) };
+    let answer = say(&model, "HELLO", &options);
+    for (i, said) in answer.logprobs.as_ref().unwrap().iter().enumerate() {
+        assert_eq!(said.token, said.top[0].token, "token {i} of a greedy answer is the likeliest");
     }
 }

@@ -158,6 +158,8 @@ impl<'a> Answer<'a> {
         let (text, stop) = self.stops.push(&text);
         self.show(&text);
         if stop {
+            // Half a character behind the stop string is never shown.
+            self.stream = self.tokenizer.stream();
             return Ok(Some(FinishReason::Stop));
         }
         Ok((self.tokens.len() == most).then_some(FinishReason::Length))

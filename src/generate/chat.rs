@@ -30,7 +30,7 @@ impl Prompt {
         };
         let mut messages = match input {
             Value::String(text) if o.raw || t.template().is_none() => {
-                return Prompt { tokens: t.encode(text, true), thinking: false }.fitted(o, most, capacity);
+                return Prompt { tokens: t.encode(text, true), thinking: false }.fitted(t.bos(), o, most, capacity);
             }
             Value::String(text) => vec![json!({ "role": "user", "content": text })],
             Value::Array(list) => list.iter().map(plain).collect::<Result<_>>()?,
@@ -48,13 +48,17 @@ impl Prompt {
                     if prompt.tokens.len() > most && o.on_overflow != OnOverflow::Error && i + 1 < messages.len() =>
                 {
                     messages.remove(i);
+                    // Many templates insist that a user speaks first.
+                    while i + 1 < messages.len() && messages[i]["role"] != "user" {
+                        messages.remove(i);
+                    }
                 }
-                _ => return prompt.fitted(o, most, capacity),
+                _ => return prompt.fitted(t.bos(), o, most, capacity),
             }
         }
     }
 
-    fn fitted(mut self, o: &GenerateOptions, most: usize, capacity: usize) -> Result<Self> {
+    fn fitted(mut self, bos: Option<u32>, o: &GenerateOptions, most: usize, capacity: usize) -> Result<Self> {
         if self.tokens.is_empty() {
             return Err(Error::unsupported("the prompt is empty; write something"));
         }
@@ -66,7 +70,9 @@ impl Prompt {
                     advice: "shorten the prompt, load the model with a larger contextLength, or set onOverflow".into(),
                 });
             }
-            self.tokens.drain(..self.tokens.len() - most);
+            // Models need what a text begins with.
+            let head = usize::from(most > 1 && bos.is_some() && self.tokens.first().copied() == bos);
+            self.tokens.drain(head..head + self.tokens.len() - most);
         }
         Ok(self)
     }

@@ -56,6 +56,8 @@ pub(super) struct Session {
     decode: Plan,
     /// Logits after `head`, after `decode`.
     logits: [Region; 2],
+    /// Which of `logits` the latest token was picked from.
+    latest: usize,
     score: Option<Scoring>,
     readbacks: Vec<Readback>,
     /// Tokens of a chunk that take about `submit_ms`.
@@ -76,7 +78,7 @@ pub(super) struct Session {
 impl Session {
     /// Makes the plans. Nothing is created after this, but for [`Session::score`]'s first call.
     pub async fn new(gpu: &Rc<Gpu>, model: Decoder, capacity: usize, exact: bool, vocab: usize) -> Result<Self> {
-        let kv = model.cache(gpu, capacity, exact);
+        let kv = gpu.allocate("keys and values", || model.cache(gpu, capacity, exact)).await?;
         let chunk = most_of_a_chunk(gpu, capacity);
         let inputs = Buffer::storage(gpu, "inputs", STATE + 4 * chunk.max(SCORE) as u64);
         let settings = Buffer::storage(gpu, "settings", 32);
@@ -121,6 +123,7 @@ impl Session {
             head,
             decode,
             logits,
+            latest: 0,
             score: None,
             readbacks,
             chunk: FIRST_CHUNK.min(chunk),
@@ -189,7 +192,8 @@ impl Session {
         self.steps = 0;
         let adjust = if o.adjusts() { 1.0 } else { 0.0 };
         let settings = [
-            o.temperature,
+            // Smaller ones would be flushed to zero on a GPU, where zero must mean the maximum.
+            if o.temperature < 1e-6 { 0.0 } else { o.temperature },
             o.top_p,
             o.min_p,
             o.top_k as f32,
@@ -259,6 +263,7 @@ impl Session {
                 self.adapt(chunk.len(), started.elapsed().as_secs_f64() * 1e3);
             } else if sample {
                 batch.run(&self.head);
+                self.latest = 0;
                 arriving = Some(self.submit(batch, 1));
             } else {
                 batch.submit();
@@ -279,6 +284,7 @@ impl Session {
         debug_assert!(count <= RECENT && self.position + count <= self.kv.capacity);
         let mut batch = Batch::new(&self.gpu);
         (0..count).for_each(|_| batch.run(&self.decode));
+        self.latest = 1;
         self.position += count;
         self.submit(batch, count)
     }
@@ -308,7 +314,7 @@ impl Session {
 
     /// The logits that the latest token was picked from.   [V]
     pub async fn latest_logits(&self) -> Result<Vec<f32>> {
-        let region = &self.logits[usize::from(self.steps > 1)];
+        let region = &self.logits[self.latest];
         let bytes = self.gpu.read(region).await?;
         Ok(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes)[..self.vocab].to_vec())
     }

@@ -31,6 +31,8 @@ pub struct LoadOptions {
 const AUTO_NONE: u64 = 1 << 30;
 /// Up to this many, they become eight bits; four beyond.
 const AUTO_Q8: u64 = 6 << 30;
+/// Bytes that [`LanguageModel::logits`] may return: what a browser's memory bears.
+const LOGITS: u64 = 1 << 30;
 /// Unless asked for more, the cache takes no more than this part of the weights' bytes,
 const CACHE_SHARE: u64 = 4;
 /// or this many bytes if that is more.
@@ -129,7 +131,7 @@ impl LanguageModel {
         // On weights that are still zeros: drivers compile at first use, and do it while the weights arrive.
         session.warm();
         let weights = weights.upload(source, progress, abort).await?;
-        let (parameters, quantization) = (files.parameters(), files.quantization().name().to_string());
+        let (parameters, quantization) = (files.parameters(), files.quantization(quantize).name().to_string());
         let LanguageFiles { config, tokenizer, files, .. } = files;
         let info = LanguageInfo {
             architecture: config.architecture.clone(),
@@ -201,6 +203,14 @@ impl LanguageModel {
                 advice: "give fewer tokens, or load the model with a larger contextLength".into(),
             });
         }
+        let bytes = 4 * tokens.len() as u64 * self.config.vocab as u64;
+        if bytes > LOGITS {
+            return Err(Error::TooLarge {
+                need: format!("{} MiB for the logits", bytes >> 20),
+                have: format!("{} MiB", LOGITS >> 20),
+                advice: "ask for fewer tokens at a time".into(),
+            });
+        }
         let (busy, mut session) = self.busy()?;
         let logits = session.score(tokens).await;
         busy.session.set(Some(session));
@@ -240,7 +250,7 @@ pub(super) fn quantization(options: &LoadOptions, files: &LanguageFiles) -> Quan
 
 /// Whether keys and values are kept as f32: beside weights that are floats, rounding them would be the largest error.
 pub(super) fn exact(quantize: Quantize, files: &LanguageFiles) -> bool {
-    quantize == Quantize::None && files.quantization().is_float()
+    files.quantization(quantize).is_float()
 }
 
 /// The cache's capacity: what was asked for, or the model's own as long as the cache is small beside the weights.
@@ -259,7 +269,7 @@ pub(super) fn context(
             have: format!("{most} on this GPU"),
             advice: "load the model with a smaller contextLength".into(),
         }),
-        Some(n) => Ok(n.min(c.context_length)),
+        Some(n) => Ok(n.min(c.context_length).max(2)),
         None => {
             let each = Decoder::cache_bytes(c, 1, exact).max(1);
             let fits = ((weights / CACHE_SHARE).max(CACHE_FLOOR) / each) as usize;

@@ -47,6 +47,7 @@ pub enum OnOverflow {
 #[serde(rename_all = "camelCase", default)]
 pub struct GenerateOptions {
     /// At most this many tokens; default: until the context is full.
+    #[serde(deserialize_with = "count")]
     pub max_tokens: Option<usize>,
     /// 0 takes the likeliest token.
     pub temperature: f32,
@@ -82,6 +83,12 @@ pub struct GenerateOptions {
     pub tools: Option<serde_json::Value>,
     /// Not supported yet, likewise.
     pub response_format: Option<serde_json::Value>,
+}
+
+/// A count that may be larger than 32 bits hold, for "no limit".
+fn count<'de, D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Option<usize>, D::Error> {
+    let n = Option::<u64>::deserialize(d)?;
+    Ok(n.map(|n| usize::try_from(n).unwrap_or(usize::MAX)))
 }
 
 impl Default for GenerateOptions {

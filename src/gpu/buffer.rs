@@ -1,6 +1,7 @@
 //! Buffers that count themselves and leave nothing behind.
 
 use super::device::{Gpu, count};
+use crate::{Error, Result};
 use std::rc::Rc;
 
 /// A buffer on the GPU; destroyed when the last owner lets go.
@@ -63,6 +64,25 @@ impl Drop for Buffer {
         let live = &self.gpu.counters().live_bytes;
         live.set(live.get().saturating_sub(self.raw.size()));
         self.raw.destroy();
+    }
+}
+
+impl Gpu {
+    /// Runs `make`, which creates buffers for `what`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if one finds no memory.
+    pub async fn allocate<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = make();
+        match scope.pop().await {
+            None => Ok(made),
+            Some(_) => Err(Error::TooLarge {
+                need: format!("more GPU memory for {what}"),
+                have: "less".into(),
+                advice: "choose a smaller contextLength or a smaller model, or close other tabs".into(),
+            }),
+        }
     }
 }
 

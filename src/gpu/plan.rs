@@ -40,14 +40,19 @@ impl Plan {
         let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let plan = build(&gpu, &recording);
         let (invalid, memory) = (invalid.pop(), memory.pop());
-        if let Some(e) = invalid.await {
+        let (invalid, memory) = (invalid.await, memory.await);
+        // What finds no memory makes what is bound to it invalid, too: so this comes first.
+        if memory.is_none()
+            && let Some(e) = invalid
+        {
             gpu.pipelines.take();
             return Err(Error::gpu(format!(
                 "a kernel was refused by the GPU's compiler: {}",
                 locate(&recording, &e.to_string())
             )));
         }
-        if memory.await.is_some() {
+        if memory.is_some() {
+            gpu.pipelines.take();
             return Err(Error::TooLarge {
                 need: format!("{} MiB of GPU memory for activations", plan.bytes >> 20),
                 have: "less".into(),

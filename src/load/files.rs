@@ -1,5 +1,6 @@
 //! Opening a language model's files: what they are, which tensors they hold, how the model is configured.
 
+use super::quantize::Quantize;
 use super::source::ByteSource;
 use crate::dtype::DType;
 use crate::format::config::LanguageConfig;
@@ -130,6 +131,7 @@ impl LanguageFiles {
         const SINGLE: &str = "model.safetensors";
         let shards: Vec<String> = match small(source, INDEX).await? {
             Some(text) => ShardIndex::parse(&text, INDEX)?.files().into_iter().map(String::from).collect(),
+            None if names.iter().any(|n| n == SINGLE) => vec![SINGLE.to_string()],
             None => vec![names.iter().find(|n| n.ends_with(".safetensors")).map_or(SINGLE, String::as_str).to_string()],
         };
         let mut files = LanguageFiles { files: shards.clone(), tensors: BTreeMap::new(), config, tokenizer };
@@ -165,11 +167,15 @@ impl LanguageFiles {
         self.tensors.values().map(|t| t.info.shape.iter().map(|&d| d as u64).product::<u64>()).sum()
     }
 
-    /// The encoding that holds the most bytes.
-    pub fn quantization(&self) -> DType {
+    /// The encoding that holds the most weights once floats have been quantized.
+    pub fn quantization(&self, quantize: Quantize) -> DType {
         let mut by_dtype: BTreeMap<_, u64> = BTreeMap::new();
-        for t in self.tensors.values() {
-            *by_dtype.entry(t.info.dtype).or_default() += t.info.bytes;
+        for (name, t) in &self.tensors {
+            let dtype = match t.info.shape.as_slice() {
+                [_, cols] => quantize.target(name, t.info.dtype, *cols),
+                _ => t.info.dtype,
+            };
+            *by_dtype.entry(dtype).or_default() += t.info.shape.iter().map(|&d| d as u64).product::<u64>();
         }
         by_dtype.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(DType::F32, |(dtype, _)| dtype)
     }

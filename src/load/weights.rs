@@ -131,7 +131,9 @@ impl<'a> Weights<'a> {
             rows: usize,
             pieces: Vec<(usize, usize, usize, usize)>,
         }
-        let limit = self.store.gpu().adapter().max_binding.min(self.store.gpu().adapter().max_buffer) as usize;
+        let adapter = self.store.gpu().adapter();
+        // Some adapters report more than 32 bits can count.
+        let limit = adapter.max_binding.min(adapter.max_buffer).min(i32::MAX as u64) as usize;
         let mut drafts: Vec<Draft> = Vec::new();
         let mut row = 0;
         for (i, (&(name, rows), stored)) in parts.iter().zip(&stored).enumerate() {
@@ -256,7 +258,7 @@ fn runs(stored: &Stored, piece: &Piece) -> impl Iterator<Item = (usize, (u64, us
     let (first, count, offset) = (piece.from, piece.rows, stored.info.offset);
     (0..count).step_by(step).map(move |at| {
         let n = step.min(count - at);
-        (n, (offset + ((first + at) * row) as u64, n * row))
+        (n, (offset + (first + at) as u64 * row as u64, n * row))
     })
 }
 

@@ -82,6 +82,16 @@ async fn device(options: &Options) -> Result<Rc<Gpu>> {
     Ok(gpu)
 }
 
+/// What the option `quantize` asks for; `None`: what fits.
+fn quantize(options: &Options) -> Result<Option<Quantize>> {
+    match options.quantize.as_deref() {
+        None | Some("auto") => Ok(None),
+        Some(name) => Quantize::from_name(name).map(Some).ok_or_else(|| {
+            Error::unsupported(format!("quantize `{name}` is not known; give \"auto\", \"none\", \"q8\" or \"q4\""))
+        }),
+    }
+}
+
 struct OnProgress(Function);
 
 impl Progress for OnProgress {
@@ -127,14 +137,7 @@ impl WasmLanguageModel {
         let abort = abort.0.clone();
         let load = async {
             let options: Options = from_js(&options)?;
-            let quantize = match options.quantize.as_deref() {
-                None | Some("auto") => None,
-                Some(name) => Some(Quantize::from_name(name).ok_or_else(|| {
-                    Error::unsupported(format!(
-                        "quantize `{name}` is not known; give \"auto\", \"none\", \"q8\" or \"q4\""
-                    ))
-                })?),
-            };
+            let quantize = quantize(&options)?;
             if options.lora.as_ref().is_some_and(|l| !l.is_empty()) {
                 return Err(Error::unsupported("LoRA is not supported yet for language models; load a merged model"));
             }
@@ -219,7 +222,7 @@ pub async fn estimate(files: files::FileSet, options: JsValue) -> std::result::R
     let estimate = async {
         let options: Options = from_js(&options)?;
         let gpu = device(&options).await?;
-        let quantize = options.quantize.as_deref().and_then(Quantize::from_name);
+        let quantize = quantize(&options)?;
         let load = LoadOptions { quantize, context_length: options.context_length, background: false };
         to_js(&Estimate::of(&gpu, &Files(files), &load, options.adapter_info.device_memory).await?)
     };

@@ -1,6 +1,6 @@
 import { cancelled, connection, notify, type Connection } from "../internal/client.js";
 import { TextGeneration } from "../internal/generation.js";
-import { plain } from "../internal/plain.js";
+import { plain, tokenIds } from "../internal/plain.js";
 import { Queue } from "../internal/queue.js";
 import { describeSource } from "../internal/source.js";
 import { InkstoneError } from "./error.js";
@@ -91,13 +91,13 @@ export class LanguageModel {
 
   async detokenize(tokens: number[]): Promise<string> {
     this.#alive();
-    return this.#connection.call("detokenize", { model: this.#model, tokens: Uint32Array.from(tokens) });
+    return this.#connection.call("detokenize", { model: this.#model, tokens: tokenIds(tokens) });
   }
 
   /** Logits after each token, `[tokens.length * info.vocabulary]`, row-major. For tests and scoring. */
   async logits(tokens: number[]): Promise<Float32Array> {
     this.#alive();
-    const ids = Uint32Array.from(tokens);
+    const ids = tokenIds(tokens);
     return this.#queue.run(
       this.#life.signal,
       () => this.#connection.call("logits", { model: this.#model, tokens: ids }),
