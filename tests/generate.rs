@@ -197,6 +197,8 @@ fn a_full_context_is_met_as_asked() {
     let prompt = full.usage.prompt_tokens;
     assert_eq!(full.tokens.len(), 64 - prompt + 1, "every position is used, and the last logits too");
     let shift = GenerateOptions { on_overflow: OnOverflow::Shift, ..raw(150) };
+    let fitting: String = long.chars().take(60).collect();
+    assert_eq!(say(&model, &fitting, &shift).usage.prompt_tokens, 60, "a prompt that fits stays whole");
     let shifted = say(&model, "HELLO", &shift);
     assert_eq!((shifted.finish_reason, shifted.tokens.len()), (FinishReason::Length, 150));
     assert_eq!(shifted.tokens[..full.tokens.len()], full.tokens, "the same until the context is full");

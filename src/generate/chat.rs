@@ -24,9 +24,12 @@ impl Prompt {
     /// [`Error::TooLarge`] if it does not fit and `onOverflow` does not allow to shorten it; whatever the template says.
     pub fn new(t: &Tokenizer, input: &Value, o: &GenerateOptions, capacity: usize) -> Result<Self> {
         let most = match o.on_overflow {
-            OnOverflow::Error => capacity - 1,
+            // A shift makes room while the answer grows.
+            OnOverflow::Error | OnOverflow::Shift => capacity - 1,
             // Room for the answer, but never more than half the context for it.
-            _ => capacity - o.max_tokens.unwrap_or(capacity / 4).clamp(1, (capacity / 2).max(1)),
+            OnOverflow::TruncateOldest => {
+                capacity - o.max_tokens.unwrap_or(capacity / 4).clamp(1, (capacity / 2).max(1))
+            }
         };
         let mut messages = match input {
             Value::String(text) if o.raw || t.template().is_none() => {
