@@ -13,16 +13,6 @@ impl Shape {
         &self.dims[..self.rank as usize]
     }
 
-    /// The number of elements.
-    pub fn len(&self) -> usize {
-        self.dims().iter().product()
-    }
-
-    /// Whether any dimension is zero.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The last dimension (1 for a scalar).
     pub fn last(&self) -> usize {
         self.dims().last().copied().unwrap_or(1)
@@ -53,11 +43,5 @@ impl From<&[usize]> for Shape {
         let mut dims = [1; 4];
         dims[..d.len()].copy_from_slice(d);
         Shape { dims, rank: d.len() as u8 }
-    }
-}
-
-impl PartialEq<[usize]> for Shape {
-    fn eq(&self, other: &[usize]) -> bool {
-        self.dims() == other
     }
 }

@@ -80,7 +80,9 @@ impl Gpu {
             Some(_) => Err(Error::TooLarge {
                 need: format!("more GPU memory for {what}"),
                 have: "less".into(),
-                advice: "choose a smaller contextLength or a smaller model, or close other tabs".into(),
+                advice:
+                    "choose a smaller or more strongly quantized model or a smaller contextLength, or close other tabs"
+                        .into(),
             }),
         }
     }

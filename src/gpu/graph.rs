@@ -84,20 +84,6 @@ impl<'g> Tensor<'g> {
         self.shape.last().next_multiple_of(ROW_ALIGN)
     }
 
-    /// The same elements under another shape; rows must not change their padding.
-    #[track_caller]
-    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        let padded = |s: Shape| !s.last().is_multiple_of(ROW_ALIGN);
-        assert_eq!(self.shape.len(), shape.len(), "reshape of {:?} to {shape:?}", self.shape);
-        assert!(
-            self.shape.last() == shape.last() || !(padded(self.shape) || padded(shape)),
-            "reshape of {:?} to {shape:?} would move padding",
-            self.shape
-        );
-        Tensor { shape, ..self }
-    }
-
     /// Keeps this tensor's memory after the run, for reading or for another graph.
     pub fn keep(self) -> Self {
         self.graph.recording.borrow_mut().tensors[self.id].home = Home::Kept;

@@ -2,9 +2,9 @@
 
 use super::buffer::{Buffer, Region};
 use super::device::Gpu;
+use crate::Result;
 use crate::dtype::DType;
 use crate::shape::Shape;
-use crate::{Error, Result};
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -111,31 +111,17 @@ impl WeightStore {
                 sizes.push(0);
             }
             let used = sizes.last_mut().expect("there is a buffer now");
-            places.push((sizes_index(places.last(), fits), *used));
-            *used = (*used + bytes).next_multiple_of(ALIGN);
+            let offset = std::mem::replace(used, (*used + bytes).next_multiple_of(ALIGN));
+            places.push((sizes.len() - 1, offset));
         }
-        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffers: Vec<_> = sizes.iter().map(|&bytes| Buffer::storage(&self.gpu, "weights", bytes)).collect();
-        if scope.pop().await.is_some() {
-            return Err(Error::TooLarge {
-                need: format!("{} MiB of GPU memory", sizes.iter().sum::<u64>() >> 20),
-                have: "less".into(),
-                advice: "choose a smaller or more strongly quantized model, or close other tabs".into(),
-            });
-        }
+        let what = format!("{} MiB of weights", sizes.iter().sum::<u64>() >> 20);
+        let make = || sizes.iter().map(|&bytes| Buffer::storage(&self.gpu, "weights", bytes)).collect::<Vec<_>>();
+        let buffers = self.gpu.allocate(&what, make).await?;
         for ((bytes, cell), (buffer, offset)) in reserved.iter().zip(places) {
             let region = Region { buffer: buffers[buffer].clone(), offset, size: *bytes };
             assert!(cell.set(region).is_ok(), "a place gets memory once");
         }
         self.buffers.borrow_mut().extend(buffers);
         Ok(())
-    }
-}
-
-/// The buffer of the next place, given that of the last one and whether it fits there.
-fn sizes_index(last: Option<&(usize, u64)>, fits: bool) -> usize {
-    match last {
-        None => 0,
-        Some((index, _)) => index + usize::from(!fits),
     }
 }

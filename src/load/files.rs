@@ -103,7 +103,7 @@ impl LanguageFiles {
         let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
         let mut files = LanguageFiles { files: vec![name.to_string()], tensors: BTreeMap::new(), config, tokenizer };
         files.add(0, gguf.tensors);
-        files.checked()
+        Ok(files.tied())
     }
 
     async fn open_folder(source: &dyn ByteSource, names: &[String]) -> Result<Self> {
@@ -138,7 +138,7 @@ impl LanguageFiles {
         for (i, shard) in shards.iter().enumerate() {
             files.add(i, header(source, shard, SafeTensors::parse).await?.tensors);
         }
-        files.checked()
+        Ok(files.tied())
     }
 
     fn add(&mut self, file: usize, tensors: Vec<TensorInfo>) {
@@ -149,12 +149,12 @@ impl LanguageFiles {
         }
     }
 
-    fn checked(mut self) -> Result<Self> {
-        // A checkpoint may hold an output matrix that its configuration says is the embedding table.
+    /// A checkpoint may hold an output matrix although its configuration says that it is the embedding table.
+    fn tied(mut self) -> Self {
         if self.config.tied == Some(true) {
             self.tensors.remove("output.weight");
         }
-        Ok(self)
+        self
     }
 
     /// Bytes of all tensors in the files.

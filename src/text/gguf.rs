@@ -102,22 +102,8 @@ const ADD_BOS: [&str; 10] = [
     "jina-v5-nano",
     "tekken",
 ];
-/// The names whose tokenizers take a whole piece as a token before they look at merges.
-const WHOLE_FIRST: [&str; 13] = [
-    "llama3",
-    "llama-v3",
-    "llama-bpe",
-    "falcon3",
-    "falcon-h1",
-    "pixtral",
-    "midm-2.0",
-    "lfm2",
-    "jina-v5-nano",
-    "tekken",
-    "glm4",
-    "glm5",
-    "minicpm5",
-];
+/// Besides [`ADD_BOS`], the names whose tokenizers take a whole piece as a token before they look at merges.
+const WHOLE_FIRST: [&str; 3] = ["glm4", "glm5", "minicpm5"];
 
 /// The parts of the tokenizer in a GGUF file's metadata.
 pub(super) fn parse(m: &Metadata) -> Result<Parts> {
@@ -205,7 +191,7 @@ fn byte_level(m: &Metadata, parts: &mut Parts, ordinary: impl Fn(usize) -> bool)
             merges.entry((left, right)).or_insert((rank as u32, joined));
         }
     }
-    let whole_first = WHOLE_FIRST.contains(&pre);
+    let whole_first = ADD_BOS.contains(&pre) || WHOLE_FIRST.contains(&pre);
     let merging = Merging::Ranks { merges, bytes: true, whole_first, suffix: Vec::new() };
     parts.model = Some(Model { vocab, merging, byte_tokens: None, unknown: None, fuse_unknown: false });
     Ok(())

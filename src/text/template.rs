@@ -62,7 +62,7 @@ impl ChatTemplate {
     ///
     /// `tools` is a list of function schemas. `add_generation_prompt` opens the assistant's turn. `extra` are further
     /// variables (`enable_thinking`, ...); of these, `now`, the local time in seconds since 1970, is what `strftime_now`
-    /// writes: without it and without a system clock, templates find that function undefined.
+    /// writes: without it, templates find that function undefined.
     ///
     /// # Errors
     /// [`Error::Format`] with the template's own words if it refuses the conversation (`raise_exception`), or if it is
@@ -90,15 +90,17 @@ impl ChatTemplate {
         variables.insert("add_generation_prompt", add_generation_prompt.into());
         let source = self.source(tools.is_some_and(|tools| !tools.is_null()));
         let source = without_generation_tags(source);
-        environment(now(extra)).render_str(&source, Jinja::from_pairs(variables)).map_err(|e| {
-            let what = match (e.kind(), e.detail()) {
-                // The template's own words.
-                (ErrorKind::InvalidOperation, Some(detail)) => detail.to_string(),
-                (ErrorKind::OutOfFuel, _) => "it does not come to an end: use another model or template".into(),
-                _ => format!("{e}: the template is damaged or uses what is not supported"),
-            };
-            Error::format(FILE, what)
-        })
+        environment(extra.get("now").and_then(Value::as_f64).map(|seconds| seconds as i64))
+            .render_str(&source, Jinja::from_pairs(variables))
+            .map_err(|e| {
+                let what = match (e.kind(), e.detail()) {
+                    // The template's own words.
+                    (ErrorKind::InvalidOperation, Some(detail)) => detail.to_string(),
+                    (ErrorKind::OutOfFuel, _) => "it does not come to an end: use another model or template".into(),
+                    _ => format!("{e}: the template is damaged or uses what is not supported"),
+                };
+                Error::format(FILE, what)
+            })
     }
 }
 
@@ -126,19 +128,6 @@ fn with_reasoning(message: &Value) -> Cow<'_, Value> {
     object.insert("reasoning_content".into(), reasoning.clone());
     object.entry("thinking").or_insert_with(|| reasoning.clone());
     Cow::Owned(Value::Object(object))
-}
-
-/// The time for `strftime_now`.
-fn now(extra: &Map<String, Value>) -> Option<i64> {
-    if let Some(seconds) = extra.get("now").and_then(Value::as_f64) {
-        return Some(seconds as i64);
-    }
-    // The browser's wasm has no clock of its own: asking would panic.
-    #[cfg(not(target_arch = "wasm32"))]
-    if let Ok(since) = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-        return i64::try_from(since.as_secs()).ok();
-    }
-    None
 }
 
 /// `{% generation %}` and `{% endgeneration %}`, which only matter for training, as a condition that always holds.
