@@ -160,8 +160,14 @@ async function wasmBindgen() {
   if (ask(program, ["--version"])?.includes(version)) return program;
   console.log(`Installing wasm-bindgen ${version} (some minutes, once on this machine)`);
   mkdirSync(folder, { recursive: true });
-  const install = ["install", "wasm-bindgen-cli", "--version", version, "--locked", "--root", folder, "--quiet"];
+  const install = ["install", "wasm-bindgen-cli", "--version", version, "--root", folder, "--quiet"];
   // Outside the checkout, whose profiles and target folder are not for it.
-  await run("cargo", install, { cwd: folder });
+  try {
+    await run("cargo", [...install, "--locked"], { cwd: folder });
+  } catch {
+    // Its lock file names newest versions, which a mirror of the registry may not have yet; older ones do as well.
+    console.log("It can't be built as its authors locked it: taking the versions that the registry has.");
+    await run("cargo", install, { cwd: folder });
+  }
   return program;
 }
