@@ -1,10 +1,12 @@
 /// y[t, r] = sum_k w[r, k] * x[t, k] (+ bias[r]) (+ residual[t, r]); many input rows. A workgroup of 64 makes a tile of
 /// 32 input rows by 64 weight rows, 32 k at a time through workgroup memory; an invocation makes 4 by 8 of it.
-/// GATED: half the tile's rows are gates r, the other half r + gate_rows: y[t, r] = silu(gate) * up.
-/// Slots: weight.
+/// GATED: half the tile's rows are r, the other half r + gate_rows: y[t, r] = silu(w[r] x) * (w[r + gate_rows] x), or with
+/// GEGLU (w[r] x) * gelu(w[r + gate_rows] x).
+/// Slots: weight, activation.
 override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 override GATED: bool = false;
+override GEGLU: bool = false;
 override K_TAIL: bool = false;
 override BOUNDED: bool = false;
 struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32 }
@@ -27,14 +29,32 @@ fn put(t: u32, r: u32, n: u32, value: f32) {
     if t >= n || r >= p.rows { return; }
     let at = t * p.y_stride + p.y_row + r;
     var v = value;
-    if HAS_BIAS { v += bias[p.y_row + r]; }
+    if HAS_BIAS && !GATED { v += bias[p.y_row + r]; }
     if HAS_RESIDUAL { v += residual[at]; }
-    y[at] = v;
+    y[at] = activate(v);
+}
+
+/// The biases of every eighth row from r on.
+fn bias4(r: u32) -> vec4f {
+    let last = vec4u(p.rows + p.gate_rows - 1u);
+    let at = min(vec4u(r) + vec4u(0u, 8u, 16u, 24u), last);
+    return vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+}
+
+fn gate(r: u32, first: vec4f, second: vec4f) -> vec4f {
+    var lo = first;
+    var hi = second;
+    if HAS_BIAS {
+        lo += bias4(r);
+        hi += bias4(r + p.gate_rows);
+    }
+    if GEGLU { return lo * gelu4(hi); }
+    return lo / (1.0 + exp(-lo)) * hi;
 }
 
 fn put8(t: u32, r: u32, n: u32, lo: vec4f, hi: vec4f) {
     if GATED {
-        let v = lo / (1.0 + exp(-lo)) * hi;
+        let v = gate(r, lo, hi);
         put(t, r, n, v.x);
         put(t, r + 8u, n, v.y);
         put(t, r + 16u, n, v.z);
@@ -56,10 +76,10 @@ fn dots(a: vec4f, w0: vec4f, w1: vec4f, w2: vec4f, w3: vec4f) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
     var n = p.t;
     if BOUNDED { n = min(n, state[1]); }
-    let t0 = wid.y * 32u;
+    let t0 = (wid.y + wid.z * nwg.y) * 32u;
     if t0 >= n { return; }
     let tile_rows = select(64u, 32u, GATED);
     let r0 = wid.x * tile_rows;

@@ -1,9 +1,10 @@
 /// As linear_tile, without barriers: an invocation makes four input rows by four weight rows from registers alone.
-/// For adapters that compute on the CPU. Slots: weight.
+/// For adapters that compute on the CPU. Slots: weight, activation.
 override WG: u32 = 16u;
 override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 override GATED: bool = false;
+override GEGLU: bool = false;
 override K_TAIL: bool = false;
 override BOUNDED: bool = false;
 struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32 }
@@ -29,17 +30,25 @@ fn put(t: u32, r: u32, n: u32, value: f32) {
     if t >= n || r >= p.rows { return; }
     let at = t * p.y_stride + p.y_row + r;
     var v = value;
-    if HAS_BIAS { v += bias[p.y_row + r]; }
+    if HAS_BIAS && !GATED { v += bias[p.y_row + r]; }
     if HAS_RESIDUAL { v += residual[at]; }
-    y[at] = v;
+    y[at] = activate(v);
+}
+
+/// Two rows of the result, of what w makes of x: rows r and r + 1, then those gate_rows further.
+fn gate(r: vec4u, dots: vec4f) -> vec2f {
+    var v = dots;
+    if HAS_BIAS { v += vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]); }
+    if GEGLU { return v.xy * gelu4(v).zw; }
+    return v.xy / (1.0 + exp(-v.xy)) * v.zw;
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
     var n = p.t;
     if BOUNDED { n = min(n, state[1]); }
     let group = wid.x * WG + lid;
-    let t = wid.y * 4u;
+    let t = (wid.y + wid.z * nwg.y) * 4u;
     let each = select(4u, 2u, GATED);
     if t >= n || group * each >= p.rows { return; }
     let last = p.rows - 1u;
@@ -75,9 +84,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         if i == 2u { v = a2; }
         if i == 3u { v = a3; }
         if GATED {
-            let silu = v.xy / (1.0 + exp(-v.xy));
-            put(t + i, group * 2u, n, silu.x * v.z);
-            put(t + i, group * 2u + 1u, n, silu.y * v.w);
+            let gated = gate(r, v);
+            put(t + i, group * 2u, n, gated.x);
+            put(t + i, group * 2u + 1u, n, gated.y);
         } else {
             put(t + i, group * 4u, n, v.x);
             put(t + i, group * 4u + 1u, n, v.y);

@@ -1,10 +1,12 @@
 /// y[r] = sum_k w[r, k] * x[k] (+ bias[r]) (+ residual[r]); one input row. A group of lanes makes four rows.
-/// GATED: rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x).
-/// Slots: weight, input, reduce.
+/// GATED: rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x), or with GEGLU
+/// (w[r] x) * gelu(w[r + gate_rows] x).
+/// Slots: weight, input, reduce, activation.
 override WG: u32 = 64u;
 override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 override GATED: bool = false;
+override GEGLU: bool = false;
 override K_TAIL: bool = false;
 struct Params { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
@@ -24,9 +26,17 @@ fn put(r: u32, value: f32) {
     if r >= p.rows { return; }
     let at = p.y_row + r;
     var v = value;
-    if HAS_BIAS { v += bias[at]; }
+    if HAS_BIAS && !GATED { v += bias[at]; }
     if HAS_RESIDUAL { v += residual[at]; }
-    y[at] = v;
+    y[at] = activate(v);
+}
+
+/// Two rows of the result, of what w makes of x: rows r and r + 1, then those gate_rows further.
+fn gate(r: vec4u, dots: vec4f) -> vec2f {
+    var v = dots;
+    if HAS_BIAS { v += vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]); }
+    if GEGLU { return v.xy * gelu4(v).zw; }
+    return v.xy / (1.0 + exp(-v.xy)) * v.zw;
 }
 
 @compute @workgroup_size(WG)
@@ -53,9 +63,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let dots = reduce_sum4(acc, lid) * scale;
     if reduce_lane(lid) != 0u { return; }
     if GATED {
-        let silu = dots.xy / (1.0 + exp(-dots.xy));
-        put(group * 2u, silu.x * dots.z);
-        put(group * 2u + 1u, silu.y * dots.w);
+        let gated = gate(r, dots);
+        put(group * 2u, gated.x);
+        put(group * 2u + 1u, gated.y);
     } else {
         put(group * 4u, dots.x);
         put(group * 4u + 1u, dots.y);

@@ -10,20 +10,42 @@ mod reference;
 #[path = "common/tolerance.rs"]
 mod tolerance;
 
+#[path = "ops/add.rs"]
+mod add;
+#[path = "ops/attend.rs"]
+mod attend;
 #[path = "ops/attention.rs"]
 mod attention;
 #[path = "ops/attention_decode.rs"]
 mod attention_decode;
+#[path = "ops/concat.rs"]
+mod concat;
+#[path = "ops/conv2d.rs"]
+mod conv2d;
+#[path = "ops/conv2d_bands.rs"]
+mod conv2d_bands;
+#[path = "ops/copy_rows.rs"]
+mod copy_rows;
+#[path = "ops/denoise.rs"]
+mod denoise;
 #[path = "ops/embed.rs"]
 mod embed;
+#[path = "ops/geglu.rs"]
+mod geglu;
+#[path = "ops/group_norm.rs"]
+mod group_norm;
 #[path = "ops/heads.rs"]
 mod heads;
 #[path = "ops/last_row.rs"]
 mod last_row;
+#[path = "ops/layer_norm.rs"]
+mod layer_norm;
 #[path = "ops/linear.rs"]
 mod linear;
 #[path = "ops/plan.rs"]
 mod plan;
+#[path = "ops/rescale.rs"]
+mod rescale;
 #[path = "ops/rms_norm.rs"]
 mod rms_norm;
 #[path = "ops/rope_append.rs"]

@@ -73,16 +73,18 @@ impl Gpu {
     /// # Errors
     /// [`Error::TooLarge`] if one finds no memory.
     pub async fn allocate<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        // A buffer that is larger than any may be is no valid one, rather than one without memory.
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
-        match scope.pop().await {
-            None => Ok(made),
-            Some(_) => Err(Error::TooLarge {
+        let (invalid, memory) = (invalid.pop(), memory.pop());
+        match (invalid.await, memory.await) {
+            (None, None) => Ok(made),
+            _ => Err(Error::TooLarge {
                 need: format!("more GPU memory for {what}"),
                 have: "less".into(),
-                advice:
-                    "choose a smaller or more strongly quantized model or a smaller contextLength, or close other tabs"
-                        .into(),
+                advice: "choose a smaller or more strongly quantized model, a smaller size or contextLength, or close other tabs"
+                    .into(),
             }),
         }
     }

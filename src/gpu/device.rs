@@ -149,7 +149,7 @@ pub struct Counters {
     pub bytes_read: Cell<u64>,
     /// Bytes of live GPU buffers.
     pub live_bytes: Cell<u64>,
-    /// The most that `live_bytes` ever was.
+    /// The most that `live_bytes` was since [`Gpu::watch_peak`].
     pub peak_bytes: Cell<u64>,
 }
 
@@ -269,6 +269,11 @@ impl Gpu {
     /// How often the device was asked for something.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Begins to look for the most bytes that are live at a time anew.
+    pub fn watch_peak(&self) {
+        self.counters.peak_bytes.set(self.counters.live_bytes.get());
     }
 
     /// Whether [`Gpu::set_tested`] was called.

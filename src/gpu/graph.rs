@@ -52,6 +52,7 @@ pub(super) struct Recording {
 /// A forward pass being recorded.
 pub struct Graph {
     gpu: Rc<Gpu>,
+    band: Option<Region>,
     pub(super) recording: RefCell<Recording>,
 }
 
@@ -94,7 +95,22 @@ impl<'g> Tensor<'g> {
 impl Graph {
     /// An empty graph.
     pub fn new(gpu: &Rc<Gpu>) -> Self {
-        Graph { gpu: gpu.clone(), recording: RefCell::default() }
+        Graph { gpu: gpu.clone(), band: None, recording: RefCell::default() }
+    }
+
+    /// An empty graph that is run once for each band of a picture's rows: word 0 of `band` moves the rows that its feature
+    /// maps hold, word 1 numbers the band.
+    pub fn banded(gpu: &Rc<Gpu>, band: &Region) -> Self {
+        Graph { band: Some(band.clone()), ..Graph::new(gpu) }
+    }
+
+    /// The state of a banded graph.
+    ///
+    /// # Panics
+    /// If the graph is none.
+    #[track_caller]
+    pub fn band(&self) -> &Region {
+        self.band.as_ref().expect("rows that move belong to a banded graph")
     }
 
     /// The device it is for.
@@ -118,7 +134,7 @@ impl Graph {
 
     fn add(&self, shape: Shape, home: Home) -> Tensor<'_> {
         let [rows, last] = shape.rows();
-        let bytes = (rows * last.next_multiple_of(ROW_ALIGN) * 4) as u64;
+        let bytes = rows as u64 * last.next_multiple_of(ROW_ALIGN) as u64 * 4;
         let mut recording = self.recording.borrow_mut();
         recording.tensors.push(Activation { bytes, home });
         Tensor { graph: self, id: recording.tensors.len() - 1, shape }
@@ -197,7 +213,7 @@ impl<'g> OpBuilder<'g> {
 
     /// Binds the two planes of a weight's slice next.
     pub fn weight(self, slice: &Slice) -> Self {
-        let (quants, scales) = (slice.quants().clone(), slice.scales().clone());
+        let (quants, scales) = (slice.quants(), slice.scales());
         self.region(&quants).region(&scales)
     }
 
@@ -223,7 +239,7 @@ impl<'g> OpBuilder<'g> {
             Some(w) => {
                 let [slice] = w.slices() else { panic!("a vector is stored in one slice") };
                 assert_eq!(slice.dtype, crate::dtype::DType::F32, "a vector is stored as f32");
-                self.region(&slice.quants().clone())
+                self.region(&slice.quants())
             }
         }
     }

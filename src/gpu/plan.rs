@@ -35,6 +35,14 @@ impl Plan {
     /// activations find no memory.
     pub async fn new(graph: Graph) -> Result<Plan> {
         let gpu = graph.gpu().clone();
+        let (need, have) = (graph.largest(), gpu.device.limits().max_storage_buffer_binding_size);
+        if need > have {
+            return Err(Error::TooLarge {
+                need: format!("{} MiB of activations in one piece", need >> 20),
+                have: format!("{} MiB on this GPU", have >> 20),
+                advice: "choose a smaller size or a smaller model".into(),
+            });
+        }
         let recording = graph.recording.into_inner();
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let invalid = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -56,7 +64,7 @@ impl Plan {
             return Err(Error::TooLarge {
                 need: format!("{} MiB of GPU memory for activations", plan.bytes >> 20),
                 have: "less".into(),
-                advice: "choose a shorter context or a smaller model, or close other tabs".into(),
+                advice: "choose a smaller size, a shorter context or a smaller model, or close other tabs".into(),
             });
         }
         Ok(plan)
@@ -77,11 +85,11 @@ impl Plan {
         self.regions[kept.0].as_ref().expect("only kept tensors have memory of their own")
     }
 
-    /// Replays the dispatches into a pass.
-    pub(super) fn replay(&self, pass: &mut wgpu::ComputePass<'_>) {
+    /// Replays some of the dispatches into a pass.
+    pub(super) fn replay(&self, pass: &mut wgpu::ComputePass<'_>, which: std::ops::Range<usize>) {
         let mut pipeline: *const Pipeline = std::ptr::null();
         let mut params: *const wgpu::BindGroup = std::ptr::null();
-        for step in &self.steps {
+        for step in &self.steps[which] {
             if !std::ptr::eq(pipeline, &*step.pipeline) {
                 pass.set_pipeline(&step.pipeline.raw);
                 pipeline = &*step.pipeline;
@@ -213,10 +221,13 @@ fn upload_params(gpu: &Rc<Gpu>, nodes: &[Node]) -> (Vec<usize>, Rc<Buffer>) {
     (offsets, uniform)
 }
 
-/// Gives tensors their memory. Tensors whose lives do not overlap share a buffer; largest first, each takes the first
+/// A buffer's bytes, and the tensors that share it.
+type Slot = (u64, Vec<usize>);
+
+/// Which tensors share memory. Tensors whose lives do not overlap share a buffer; largest first, each takes the first
 /// buffer that is free for its whole life (the "greedy by size" assignment of Pisarchyk and Lee, 2020). Distinct
-/// buffers, because WebGPU forbids reading and writing one buffer in a dispatch.
-fn place(gpu: &Rc<Gpu>, recording: &Recording) -> (Vec<Option<Region>>, Vec<Rc<Buffer>>) {
+/// buffers, because WebGPU forbids reading and writing one buffer in a dispatch. Tensors that are kept have their own.
+fn slots(recording: &Recording) -> Vec<Slot> {
     let n = recording.tensors.len();
     let mut lives = vec![(usize::MAX, 0); n];
     for (step, node) in recording.nodes.iter().enumerate() {
@@ -225,31 +236,38 @@ fn place(gpu: &Rc<Gpu>, recording: &Recording) -> (Vec<Option<Region>>, Vec<Rc<B
             lives[id].1 = step;
         }
     }
-    let mut regions: Vec<Option<Region>> = vec![None; n];
-    let mut memory = Vec::new();
+    let mut slots: Vec<Slot> = Vec::new();
     let mut shared: Vec<usize> = Vec::new();
     for (id, t) in recording.tensors.iter().enumerate() {
         match &t.home {
-            Home::Given(r) => regions[id] = Some(r.sub(0, r.size)),
-            Home::Kept => {
-                let buffer = Buffer::storage(gpu, "kept", t.bytes);
-                regions[id] = Some(buffer.region());
-                memory.push(buffer);
-            }
+            Home::Given(_) => {}
+            Home::Kept => slots.push((t.bytes, vec![id])),
             Home::Shared if lives[id].0 != usize::MAX => shared.push(id),
             Home::Shared => {}
         }
     }
+    let kept = slots.len();
     shared.sort_by_key(|&id| (std::cmp::Reverse(recording.tensors[id].bytes), id));
-    let mut slots: Vec<(u64, Vec<usize>)> = Vec::new();
     for id in shared {
         let apart = |&other: &usize| lives[other].1 < lives[id].0 || lives[id].1 < lives[other].0;
-        match slots.iter_mut().find(|(_, users)| users.iter().all(apart)) {
+        match slots[kept..].iter_mut().find(|(_, users)| users.iter().all(apart)) {
             Some((_, users)) => users.push(id),
             None => slots.push((recording.tensors[id].bytes, vec![id])),
         }
     }
-    for (bytes, users) in slots {
+    slots
+}
+
+/// Gives tensors their memory.
+fn place(gpu: &Rc<Gpu>, recording: &Recording) -> (Vec<Option<Region>>, Vec<Rc<Buffer>>) {
+    let mut regions: Vec<Option<Region>> = vec![None; recording.tensors.len()];
+    for (region, t) in regions.iter_mut().zip(&recording.tensors) {
+        if let Home::Given(r) = &t.home {
+            *region = Some(r.sub(0, r.size));
+        }
+    }
+    let mut memory = Vec::new();
+    for (bytes, users) in slots(recording) {
         let buffer = Buffer::storage(gpu, "activations", bytes);
         for id in users {
             regions[id] = Some(Region { buffer: buffer.clone(), offset: 0, size: recording.tensors[id].bytes.max(4) });
@@ -257,6 +275,18 @@ fn place(gpu: &Rc<Gpu>, recording: &Recording) -> (Vec<Option<Region>>, Vec<Rc<B
         memory.push(buffer);
     }
     (regions, memory)
+}
+
+impl Graph {
+    /// Bytes of the largest activation: a plan needs to bind it in one piece.
+    pub fn largest(&self) -> u64 {
+        self.recording.borrow().tensors.iter().map(|t| t.bytes).max().unwrap_or(0)
+    }
+
+    /// Bytes of activations that a plan of this graph would take.
+    pub fn activation_bytes(&self) -> u64 {
+        slots(&self.recording.borrow()).iter().map(|(bytes, _)| bytes.max(&4)).sum()
+    }
 }
 
 /// Points a compiler's message, which speaks of our concatenated text, to the file it came from.

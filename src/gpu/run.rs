@@ -24,14 +24,19 @@ impl Batch {
 
     /// Appends a plan. Plans share one compute pass.
     pub fn run(&mut self, plan: &Plan) {
+        self.run_part(plan, 0..plan.dispatches());
+    }
+
+    /// Appends some of a plan's dispatches: where a whole plan would hold the GPU for too long.
+    pub fn run_part(&mut self, plan: &Plan, which: std::ops::Range<usize>) {
         let c = self.gpu.counters();
-        count(&c.dispatches, plan.dispatches() as u64);
+        count(&c.dispatches, which.len() as u64);
         let encoder = &mut self.encoder;
         let pass = self.pass.get_or_insert_with(|| {
             count(&c.passes, 1);
             encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
         });
-        plan.replay(pass);
+        plan.replay(pass, which);
     }
 
     /// Appends a copy of `region` to where the host can read it.

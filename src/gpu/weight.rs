@@ -5,13 +5,16 @@ use super::device::Gpu;
 use crate::Result;
 use crate::dtype::DType;
 use crate::shape::Shape;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Bindings must start at a multiple of this many bytes (WebGPU's default limit, valid everywhere).
 const ALIGN: u64 = 256;
 /// No weight buffer is larger, so that small allocators cope; a single larger weight gets a buffer of its own size.
 const BUFFER: u64 = 128 << 20;
+
+/// Where something is, while it is there.
+type Place = Rc<RefCell<Option<Region>>>;
 
 /// Some rows of a weight that share an encoding and fit one binding.
 #[derive(Clone)]
@@ -22,19 +25,21 @@ pub struct Slice {
     pub row: usize,
     /// How many rows.
     pub rows: usize,
-    quants: Rc<OnceCell<Region>>,
-    scales: Rc<OnceCell<Region>>,
+    quants: Place,
+    scales: Place,
 }
 
 impl Slice {
     /// Where the quantized values (or floats) are.
-    pub fn quants(&self) -> &Region {
-        self.quants.get().expect("weights are committed before they are used")
+    #[track_caller]
+    pub fn quants(&self) -> Region {
+        self.quants.borrow().clone().expect("weights are committed before they are used")
     }
 
     /// Where the scales are; the same region as the values for floats, which have none.
-    pub fn scales(&self) -> &Region {
-        self.scales.get().expect("weights are committed before they are used")
+    #[track_caller]
+    pub fn scales(&self) -> Region {
+        self.scales.borrow().clone().expect("weights are committed before they are used")
     }
 }
 
@@ -60,10 +65,11 @@ impl Weight {
     }
 }
 
-/// Where weights live: places are reserved while a model binds its weights, and get memory all at once.
+/// Where weights live: places are reserved while a model binds its weights, and get memory all at once. They can give it
+/// back and get it anew: what was recorded or made a plan with the old memory is void then.
 pub struct WeightStore {
     gpu: Rc<Gpu>,
-    reserved: RefCell<Vec<(u64, Rc<OnceCell<Region>>)>>,
+    reserved: RefCell<Vec<(u64, Place)>>,
     buffers: RefCell<Vec<Rc<Buffer>>>,
 }
 
@@ -81,47 +87,69 @@ impl WeightStore {
     /// Reserves a slice of `rows` rows from `row` on: `quants` and `scales` are the bytes of its planes.
     pub fn reserve(&self, dtype: DType, row: usize, rows: usize, quants: u64, scales: u64) -> Slice {
         let place = |bytes: u64| {
-            let cell = Rc::new(OnceCell::new());
-            self.reserved.borrow_mut().push((bytes.next_multiple_of(16), cell.clone()));
-            cell
+            let place = Place::default();
+            self.reserved.borrow_mut().push((bytes.next_multiple_of(16), place.clone()));
+            place
         };
         let quants = place(quants);
         let scales = if scales == 0 { quants.clone() } else { place(scales) };
         Slice { dtype, row, rows, quants, scales }
     }
 
-    /// Bytes on the GPU, reserved places included.
+    /// Bytes that all places take on the GPU while they have memory.
     pub fn bytes(&self) -> u64 {
-        let reserved: u64 = self.reserved.borrow().iter().map(|(bytes, _)| bytes.next_multiple_of(ALIGN)).sum();
-        reserved + self.buffers.borrow().iter().map(|b| b.size()).sum::<u64>()
+        match &self.buffers.borrow()[..] {
+            [] => self.reserved.borrow().iter().map(|(bytes, _)| bytes.next_multiple_of(ALIGN)).sum(),
+            buffers => buffers.iter().map(|b| b.size()).sum(),
+        }
+    }
+
+    /// Gives every place a region without memory: to record graphs and add up what they would take. Nothing that is bound
+    /// to such a weight may be made a plan.
+    pub fn pretend(&self) {
+        let dummy = Buffer::storage(&self.gpu, "dummy", 4);
+        for (size, place) in self.reserved.borrow().iter() {
+            place.replace(Some(Region { buffer: dummy.clone(), offset: 0, size: *size }));
+        }
+    }
+
+    /// Whether the places have memory.
+    pub fn is_committed(&self) -> bool {
+        !self.buffers.borrow().is_empty()
     }
 
     /// Gives every reserved place its memory.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if the device has not that much.
+    /// [`Error::TooLarge`](crate::Error::TooLarge) if the device has not that much.
     pub async fn commit(&self) -> Result<()> {
-        let reserved = self.reserved.take();
         let cap = BUFFER.min(self.gpu.adapter().max_buffer);
         let mut sizes: Vec<u64> = Vec::new();
-        let mut places = Vec::with_capacity(reserved.len());
-        for (bytes, _) in &reserved {
+        let mut places = Vec::new();
+        for (bytes, place) in self.reserved.borrow().iter() {
             let fits = sizes.last().is_some_and(|used| used + bytes <= cap);
             if !fits {
                 sizes.push(0);
             }
             let used = sizes.last_mut().expect("there is a buffer now");
             let offset = std::mem::replace(used, (*used + bytes).next_multiple_of(ALIGN));
-            places.push((sizes.len() - 1, offset));
+            places.push((sizes.len() - 1, offset, *bytes, place.clone()));
         }
         let what = format!("{} MiB of weights", sizes.iter().sum::<u64>() >> 20);
         let make = || sizes.iter().map(|&bytes| Buffer::storage(&self.gpu, "weights", bytes)).collect::<Vec<_>>();
         let buffers = self.gpu.allocate(&what, make).await?;
-        for ((bytes, cell), (buffer, offset)) in reserved.iter().zip(places) {
-            let region = Region { buffer: buffers[buffer].clone(), offset, size: *bytes };
-            assert!(cell.set(region).is_ok(), "a place gets memory once");
+        for (buffer, offset, size, place) in places {
+            place.replace(Some(Region { buffer: buffers[buffer].clone(), offset, size }));
         }
-        self.buffers.borrow_mut().extend(buffers);
+        self.buffers.replace(buffers);
         Ok(())
+    }
+
+    /// Gives the memory back, as soon as no plan uses it any more.
+    pub fn release(&self) {
+        self.buffers.take();
+        for (_, place) in self.reserved.borrow().iter() {
+            place.take();
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! One row (decode) is a matrix-vector product that reads the weights once; many rows (prefill) are tiled.
 
 use super::Bounded;
-use super::parts::{INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, groups, reduce, serial, weight_parts};
+use super::activation::{Activation, Gate};
+use super::parts::{ACTIVATION, INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, groups, reduce, serial, weight_parts};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params};
 
@@ -44,9 +45,13 @@ pub struct Linear<'a, 'g> {
     pub bias: Option<&'a Weight>,
     /// Added to the result: [T, N].
     pub residual: Option<Tensor<'g>>,
-    /// The weight is gates above ups, [2F, K]: the result is `silu(gate) * up`, [T, F]. (With a bias, or with gates and
-    /// ups encoded differently, one more dispatch.)
-    pub gated: bool,
+    /// What is made of the two halves of the weight's rows. (If they are encoded differently, or exceed a binding, with one
+    /// more dispatch.)
+    pub gate: Option<Gate>,
+    /// Applied last.
+    pub activation: Activation,
+    /// Where to write the result; `None`: to a tensor of its own.
+    pub into: Option<Tensor<'g>>,
     /// How many of the rows hold tokens: see [`super::Rope`].
     pub state: Option<&'a Region>,
 }
@@ -67,11 +72,17 @@ impl<'g> Tensor<'g> {
         if let (Some((norm, eps)), false) = (with.norm, fused) {
             return self.rms_norm(norm, eps, with.state).linear_with(w, Linear { norm: None, ..with });
         }
-        if with.gated && (w.slices().len() > 1 || with.bias.is_some()) {
+        if let (Some(gate), true) = (with.gate, w.slices().len() > 1) {
             assert!(with.residual.is_none(), "linear: a gate and a residual together");
-            return self.linear_with(w, Linear { gated: false, ..with }).silu_mul(with.state);
+            let both = self.linear_with(w, Linear { gate: None, ..with });
+            return match gate {
+                Gate::Silu => both.silu_mul(with.state),
+                Gate::Geglu => both.geglu(),
+            };
         }
-        let y = self.graph().tensor([t, if with.gated { n / 2 } else { n }]);
+        let n = if with.gate.is_some() { n / 2 } else { n };
+        let y = with.into.unwrap_or_else(|| self.graph().tensor([t, n]));
+        assert_eq!(y.rows(), [t, n], "linear: where to write");
         if let Some(residual) = with.residual {
             assert_eq!(residual.shape(), y.shape(), "linear: the residual");
         }
@@ -98,7 +109,8 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     fn linear_vec(self, y: Self, slice: &Slice, with: Linear<'_, 'g>, k: usize, merge: Option<usize>) {
         let gpu = self.graph().gpu();
-        let rows = if with.gated { slice.rows / 2 } else { slice.rows };
+        let gated = with.gate.is_some();
+        let rows = if gated { slice.rows / 2 } else { slice.rows };
         let mut op = reduce(self.graph().op(&LINEAR_VEC).parts(weight_parts(slice.dtype)), gpu);
         if let Some(head_dim) = merge {
             op = op.constant("HEAD_QUADS", head_dim / 4).constant("SPLITS", super::SPLITS);
@@ -109,9 +121,12 @@ impl<'g> Tensor<'g> {
             (None, None) => &INPUT_PLAIN,
         };
         op.part(input)
+            .part(&ACTIVATION)
             .set("HAS_BIAS", with.bias.is_some())
             .set("HAS_RESIDUAL", with.residual.is_some())
-            .set("GATED", with.gated)
+            .set("GATED", gated)
+            .set("GEGLU", with.gate == Some(Gate::Geglu))
+            .set("ACTIVATION", with.activation as u32)
             .set("K_TAIL", !k.is_multiple_of(32))
             .weight(slice)
             .bind(self)
@@ -128,27 +143,31 @@ impl<'g> Tensor<'g> {
                 gate_rows: rows as u32,
                 eps: with.norm.map_or(0.0, |(_, eps)| eps),
             })
-            .dispatch_linear(rows.div_ceil(if with.gated { 2 } else { 4 }).div_ceil(groups(gpu)));
+            .dispatch_linear(rows.div_ceil(if gated { 2 } else { 4 }).div_ceil(groups(gpu)));
     }
 
     #[track_caller]
     fn linear_tile(self, y: Self, slice: &Slice, with: Linear<'_, 'g>, k: usize) {
         let gpu = self.graph().gpu();
         let [t, _] = self.rows();
-        let rows = if with.gated { slice.rows / 2 } else { slice.rows };
-        let (op, grid) = if serial(gpu) {
-            let invocations = rows.div_ceil(if with.gated { 2 } else { 4 });
+        let gated = with.gate.is_some();
+        let rows = if gated { slice.rows / 2 } else { slice.rows };
+        let (op, [columns, tiles]) = if serial(gpu) {
+            let invocations = rows.div_ceil(if gated { 2 } else { 4 });
             let workgroup = 16;
             let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", workgroup as u32);
-            (op, [invocations.div_ceil(workgroup), t.div_ceil(4), 1])
+            (op, [invocations.div_ceil(workgroup), t.div_ceil(4)])
         } else {
-            let tile = if with.gated { 32 } else { 64 };
-            (self.graph().op(&LINEAR_TILE), [rows.div_ceil(tile), t.div_ceil(32), 1])
+            let tile = if gated { 32 } else { 64 };
+            (self.graph().op(&LINEAR_TILE), [rows.div_ceil(tile), t.div_ceil(32)])
         };
         op.parts(weight_parts(slice.dtype))
+            .part(&ACTIVATION)
             .set("HAS_BIAS", with.bias.is_some())
             .set("HAS_RESIDUAL", with.residual.is_some())
-            .set("GATED", with.gated)
+            .set("GATED", gated)
+            .set("GEGLU", with.gate == Some(Gate::Geglu))
+            .set("ACTIVATION", with.activation as u32)
             .set("K_TAIL", !k.is_multiple_of(32))
             .weight(slice)
             .bind(self)
@@ -166,6 +185,6 @@ impl<'g> Tensor<'g> {
                 y_stride: y.stride() as u32,
                 gate_rows: rows as u32,
             })
-            .dispatch(grid);
+            .dispatch([columns, tiles.min(65535), tiles.div_ceil(65535)]);
     }
 }

@@ -1,18 +1,37 @@
 //! Ops: methods on [`Tensor`](crate::gpu::Tensor), one file each, with the same stem as their shader. An op records one
 //! dispatch; where a weight is stored in several slices, one for each slice.
 
+mod activation;
+mod add;
+mod attend;
 mod attention;
+mod concat;
+mod conv2d;
+mod copy_rows;
+mod denoise;
 mod embed;
+mod geglu;
+mod group_norm;
 mod last_row;
+mod layer_norm;
 mod linear;
+mod map;
 mod parts;
+mod rescale;
 mod rms_norm;
 mod rope_append;
 mod sample;
 mod silu_mul;
 
+pub use activation::{Activation, Gate};
+pub use attend::Attend;
 pub use attention::{Attention, SPLITS};
+pub use conv2d::{CHANNEL_BLOCK, Conv};
+pub use denoise::{Denoise, KEPT_PLANES, PLANES, STAGE};
+pub use group_norm::{GroupNorm, Sums};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use map::{Map, Rows};
 pub use parts::parts;
 pub use rope_append::{KvLayer, Rope, turns};
 pub use sample::{RECENT, Sampling};
@@ -34,6 +53,19 @@ pub const KERNELS: &[&Kernel] = &[
     &last_row::LAST_ROW,
     &sample::SAMPLE_SCAN,
     &sample::SAMPLE_PICK,
+    &layer_norm::LAYER_NORM,
+    &group_norm::GROUP_NORM_SUMS,
+    &group_norm::GROUP_NORM,
+    &conv2d::CONV2D,
+    &conv2d::CONV2D_SERIAL,
+    &attend::ATTEND,
+    &attend::ATTEND_SERIAL,
+    &geglu::GEGLU,
+    &concat::CONCAT,
+    &add::ADD,
+    &rescale::RESCALE,
+    &copy_rows::COPY_ROWS,
+    &denoise::DENOISE,
 ];
 
 /// How many of a chunk's rows hold tokens is known only on the device: `state[1]`.

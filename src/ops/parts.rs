@@ -23,6 +23,9 @@ static KV_F32: Part = part!("kv_f32");
 pub(crate) static INPUT_PLAIN: Part = part!("input_plain");
 pub(crate) static INPUT_NORM: Part = part!("input_norm");
 pub(crate) static INPUT_MERGE: Part = part!("input_merge");
+pub(crate) static ACTIVATION: Part = part!("activation");
+pub(crate) static CONV: Part = part!("conv");
+pub(crate) static ATTEND_PART: Part = part!("attend");
 static REDUCE_SERIAL: Part = part!("reduce_serial");
 static REDUCE_WORKGROUP: Part = part!("reduce_workgroup");
 static REDUCE_SUBGROUP: Part = part!("reduce_subgroup", true);
@@ -54,6 +57,9 @@ pub fn parts() -> Vec<&'static Part> {
         &INPUT_PLAIN,
         &INPUT_NORM,
         &INPUT_MERGE,
+        &ACTIVATION,
+        &CONV,
+        &ATTEND_PART,
         &REDUCE_SERIAL,
         &REDUCE_WORKGROUP,
         &REDUCE_SUBGROUP,

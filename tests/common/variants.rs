@@ -5,13 +5,19 @@
 use inkstone::dtype::DType;
 use inkstone::gpu::{Buffer, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, WeightStore};
 use inkstone::load::repack::planes;
-use inkstone::ops::{Attention, KvLayer, Linear, Rope, Sampling};
+use inkstone::ops::{
+    Activation, Attend, Attention, CHANNEL_BLOCK, Conv, Denoise, Gate, GroupNorm, KvLayer, LayerNorm, Linear, Map,
+    Rope, Rows, Sampling, Sums,
+};
 use inkstone::shape::Shape;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Head dimensions of published models, and odd ones.
 const HEAD_DIMS: [usize; 9] = [4, 20, 32, 64, 80, 96, 112, 128, 256];
+/// Head dimensions of diffusion models, and odd ones.
+const ATTEND_DIMS: [usize; 15] = [1, 2, 3, 4, 5, 8, 10, 32, 40, 64, 80, 128, 160, 320, 512];
+const ACTIVATIONS: [Activation; 4] = [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu];
 /// Heads that share a key-value head.
 const GROUPS: [usize; 7] = [1, 2, 3, 4, 5, 7, 8];
 /// Smallest subgroups that devices have.
@@ -52,10 +58,12 @@ pub fn variants(gpus: &[Rc<Gpu>]) -> BTreeMap<String, Variant> {
     for gpu in gpus {
         let region = || Buffer::storage(gpu, "never run", 1 << 20).region();
         let memory = Memory { gpu: gpu.clone(), region: region(), other: [region(), region(), region(), region()] };
-        let g = Graph::new(gpu);
+        let g = Graph::banded(gpu, &memory.other[0]);
         record_rows(&g, &memory);
         record_linear(&g, &memory);
         record_heads(&g, &memory);
+        record_pictures(&g, &memory);
+        record_convolutions(&g, &memory);
         for variant in g.variants() {
             for variant in on_devices(variant) {
                 all.insert(variant.label(), variant);
@@ -103,20 +111,20 @@ fn record_linear(g: &Graph, m: &Memory) {
     for dtype in DType::ALL {
         for k in if dtype.is_float() { vec![256, 100] } else { vec![256] } {
             let (w, norm, bias) = (m.weight(dtype, 6, k), m.vector(k), m.vector(6));
+            for (t, activation) in [1, 5].into_iter().flat_map(|t| ACTIVATIONS.map(|a| (t, a))) {
+                m.rows(g, t, k).linear_with(&w, Linear { bias: Some(&bias), activation, ..Linear::default() });
+            }
             for (t, state) in [(1, None), (5, None), (5, Some(state))] {
-                for fused in 0..16 {
+                for fused in 0..24 {
                     let on = |bit: usize| fused & (1 << bit) != 0;
-                    let gated = on(3);
-                    // With a bias, gating is an op of its own.
-                    if gated && on(1) {
-                        continue;
-                    }
+                    let gate = [None, Some(Gate::Silu), Some(Gate::Geglu)][fused >> 3];
                     let with = Linear {
                         norm: on(0).then_some((&norm, 1e-5)),
                         bias: on(1).then_some(&bias),
-                        residual: on(2).then(|| m.rows(g, t, if gated { 3 } else { 6 })),
-                        gated,
+                        residual: on(2).then(|| m.rows(g, t, if gate.is_some() { 3 } else { 6 })),
+                        gate,
                         state,
+                        ..Linear::default()
                     };
                     m.rows(g, t, k).linear_with(&w, with);
                 }
@@ -162,6 +170,70 @@ fn record_heads(g: &Graph, m: &Memory) {
                 if attention.can_decode(g.gpu()) {
                     attention.decode(m.rows(g, 1, width));
                 }
+            }
+        }
+    }
+}
+
+/// What diffusion models have besides linear layers and convolutions.
+fn record_pictures(g: &Graph, m: &Memory) {
+    let [a, b, c, d] = &m.other;
+    let x = m.rows(g, 6, 24);
+    let (weight, bias) = (m.vector(24), m.vector(24));
+    x.layer_norm(&LayerNorm { weight: weight.clone(), bias: bias.clone(), eps: 1e-5 });
+    x.geglu();
+    x.concat(x);
+    x.add_rows(x);
+    let norm = GroupNorm { weight, bias, groups: 8, eps: 1e-5 };
+    for mul in [0, 1] {
+        let map = Map::new(x, 1, 3, Rows { count: 2, height: 2, mul, add: 0 });
+        let sums = Sums { t: g.tensor([8, 4]), slots: 1 };
+        map.sums_into(&norm, sums, 1);
+        for silu in [false, true] {
+            map.normalized(&norm, sums, silu);
+        }
+        map.copy_rows(map.rows, map.with(g.tensor(x.shape())));
+    }
+    for limit in [None, Some(3.0)] {
+        x.rescale(1.0, 0.0, limit);
+    }
+    for (guided, kept) in [(false, None), (true, None), (false, Some(c)), (true, Some(c))] {
+        x.denoise(&Denoise { stage: a, noise: b, kept, latents: d, input: &m.region, guided });
+    }
+    for head_dim in ATTEND_DIMS {
+        let rows = m.rows(g, 6, head_dim);
+        for causal in [false, true] {
+            Attend { n: 1, heads: 1, head_dim, q: (rows, 0), k: (rows, 0), v: (rows, 0), causal }.run();
+        }
+    }
+}
+
+/// Convolutions: every encoding; with those that pictures' weights have, everything that is added.
+fn record_convolutions(g: &Graph, m: &Memory) {
+    let all = Rows::all(4);
+    for dtype in DType::ALL {
+        let (w, bias) = (m.weight(dtype, 6, 9 * CHANNEL_BLOCK), m.vector(6));
+        for (channels, rows) in [(32, all), (20, all), (32, Rows { mul: 1, ..all }), (20, Rows { mul: 1, ..all })] {
+            let x = Map::new(m.rows(g, 20, channels), 1, 5, Rows::all(4));
+            let conv = |fused: usize, activation| {
+                let on = |bit: usize| fused & (1 << bit) != 0;
+                let with = Conv {
+                    pad: [1, 1],
+                    bias: on(0).then_some(&bias),
+                    channels: on(1).then(|| (m.rows(g, 1, 6), 0)),
+                    residual: on(2).then(|| Map::new(m.rows(g, 20, 6), 1, 5, all)),
+                    activation,
+                    rows: Some(rows),
+                    ..Conv::default()
+                };
+                x.conv2d(&w, with);
+            };
+            if [DType::F16, DType::Q8_0].contains(&dtype) {
+                (0..8).for_each(|fused| conv(fused, Activation::None));
+                ACTIVATIONS.into_iter().for_each(|activation| conv(1, activation));
+            } else {
+                conv(1, Activation::None);
+                conv(7, Activation::Silu);
             }
         }
     }

@@ -1,15 +1,16 @@
 //! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
 
 use crate::gpu::{Stored, activation, each_setup, matrix, open, run, state, untouched, vector};
-use crate::reference::layers::{linear, rms_norm, silu_mul, wide};
+use crate::reference::layers::{activate, geglu, linear, rms_norm, silu_mul, wide};
 use crate::reference::weights::{Numbers, made_up};
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Family, Gpu, Tier};
-use inkstone::ops::Linear;
+use inkstone::ops::{Activation, Gate, Linear};
 use std::rc::Rc;
 
 const EPS: f32 = 1e-6;
+const GATES: [Option<Gate>; 2] = [Some(Gate::Silu), Some(Gate::Geglu)];
 
 /// A linear layer to try: T rows of K into N, by a weight whose rows are stored in slices.
 #[derive(Clone, Debug)]
@@ -20,13 +21,23 @@ struct Case<'a> {
     norm: bool,
     bias: bool,
     residual: bool,
-    gated: bool,
+    gate: Option<Gate>,
+    activation: Activation,
     /// How many of the rows hold tokens.
     rows: Option<usize>,
 }
 
-const PLAIN: Case<'static> =
-    Case { t: 1, k: 1, slices: &[], norm: false, bias: false, residual: false, gated: false, rows: None };
+const PLAIN: Case<'static> = Case {
+    t: 1,
+    k: 1,
+    slices: &[],
+    norm: false,
+    bias: false,
+    residual: false,
+    gate: None,
+    activation: Activation::None,
+    rows: None,
+};
 
 fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
     let what = format!("{name}: {c:?}");
@@ -38,7 +49,7 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
     }
     let n = weights.len() / c.k;
     let (x, norm, bias) = (numbers.floats(c.t * c.k), numbers.floats(c.k), numbers.floats(n));
-    let out = if c.gated { n / 2 } else { n };
+    let out = if c.gate.is_some() { n / 2 } else { n };
     let residual = numbers.floats(c.t * out);
 
     let normed = if c.norm { rms_norm(&x, &norm, EPS) } else { wide(&x) };
@@ -46,12 +57,15 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
     if c.bias {
         want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i % n]));
     }
-    if c.gated {
-        want = silu_mul(&want, out);
-    }
+    want = match c.gate {
+        None => want,
+        Some(Gate::Silu) => silu_mul(&want, out),
+        Some(Gate::Geglu) => geglu(&want, out),
+    };
     if c.residual {
         want.iter_mut().zip(&residual).for_each(|(v, r)| *v += f64::from(*r));
     }
+    want.iter_mut().for_each(|v| *v = activate(*v, c.activation));
 
     let w = matrix(gpu, c.k, &parts);
     let (x, residual) = (activation(gpu, &x, c.k), activation(gpu, &residual, out));
@@ -62,8 +76,10 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
             norm: c.norm.then_some((&norm, EPS)),
             bias: c.bias.then_some(&bias),
             residual: c.residual.then(|| g.given(&residual, [c.t, out])),
-            gated: c.gated,
+            gate: c.gate,
+            activation: c.activation,
             state: state.as_ref(),
+            ..Linear::default()
         };
         g.given(&x, [c.t, c.k]).linear_with(&w, with)
     });
@@ -101,21 +117,76 @@ fn shapes_around_every_edge() {
 fn fusions() {
     each_setup(|name, gpu| {
         let mut numbers = Numbers(2);
-        for mask in 0..16 {
+        for mask in 0..24 {
             let on = |bit: usize| mask & (1 << bit) != 0;
-            // A residual of gated rows with a bias has no meaning to any model, and the op says so.
-            let c = Case { norm: on(0), bias: on(1), residual: on(2), gated: on(3), ..PLAIN };
-            if c.bias && c.residual && c.gated {
-                continue;
-            }
+            let gate = [None, Some(Gate::Silu), Some(Gate::Geglu)][mask >> 3];
+            let c = Case { norm: on(0), bias: on(1), residual: on(2), gate, ..PLAIN };
             for (t, k, n) in [(1, 64, 38), (1, 100, 38), (1, 36, 130), (5, 64, 38), (5, 100, 38), (35, 36, 70)] {
                 try_case(name, gpu, &Case { t, k, slices: &[(DType::F32, n)], ..c }, &mut numbers);
             }
         }
         // Where K is not even a multiple of four.
         for (t, k) in [(1, 35), (4, 35)] {
-            let c = Case { t, k, slices: &[(DType::F32, 10)], norm: true, gated: true, ..PLAIN };
+            let c = Case { t, k, slices: &[(DType::F32, 10)], norm: true, gate: Some(Gate::Silu), ..PLAIN };
             try_case(name, gpu, &c, &mut numbers);
+        }
+    });
+}
+
+/// What a layer ends with, after a bias and a residual, where the functions are straight and where they bend.
+#[test]
+fn activations() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(8);
+        for activation in [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu] {
+            for (t, k, n) in [(1, 200, 38), (35, 200, 70)] {
+                let c = Case { t, k, slices: &[(DType::F32, n)], bias: true, residual: true, activation, ..PLAIN };
+                try_case(name, gpu, &c, &mut numbers);
+            }
+        }
+    });
+}
+
+/// Each by itself, number by number: within 4e-7 of max(1, |x|) near zero, where it bends and far out.
+#[test]
+fn activations_are_exact() {
+    each_setup(|name, gpu| {
+        let x: Vec<f32> = (-12_000..=12_000).map(|i| i as f32 / 1000.0).chain([-300.0, 300.0, -1e-6, 1e-20]).collect();
+        let w = matrix(gpu, 1, &[Stored { dtype: DType::F32, bytes: bytemuck::cast_slice(&x).to_vec() }]);
+        for activation in [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu] {
+            for t in [1, 2] {
+                let ones = self::activation(gpu, &vec![1.0; t], 1);
+                let with = Linear { activation, ..Linear::default() };
+                let got = run(gpu, |g| g.given(&ones, [t, 1]).linear_with(&w, with)).values;
+                assert_eq!(got.len(), t * x.len(), "{name}");
+                for (x, got) in x.iter().cycle().zip(&got) {
+                    let want = activate(f64::from(*x), activation);
+                    let error = (f64::from(*got) - want).abs();
+                    let right = error <= 4e-7 * f64::from(x.abs().max(1.0));
+                    assert!(right, "{name}: {activation:?} of {x} is {got}, not {want}");
+                }
+            }
+        }
+    });
+}
+
+/// A result that is written to a tensor that is there already.
+#[test]
+fn results_go_where_they_are_told() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(9);
+        let (k, n) = (40, 70);
+        let (bytes, values) = made_up(DType::F32, n * k, &mut numbers);
+        let w = matrix(gpu, k, &[Stored { dtype: DType::F32, bytes }]);
+        for t in [1, 9] {
+            let x = numbers.floats(t * k);
+            let region = activation(gpu, &x, k);
+            let got = run(gpu, |g| {
+                let y = g.tensor([t, n]);
+                g.given(&region, [t, k]).linear_with(&w, Linear { into: Some(y), ..Linear::default() });
+                y
+            });
+            check(&format!("{name}: {t} rows"), &linear(&wide(&x), &values, k), &got.values, Tolerance::F32);
         }
     });
 }
@@ -129,8 +200,10 @@ fn encodings_and_their_mixtures_in_slices() {
                 for n in [1, 67] {
                     try_case(name, gpu, &Case { t, k, slices: &[(dtype, n)], ..PLAIN }, &mut numbers);
                 }
-                let gated = Case { t, k, slices: &[(dtype, 66)], norm: true, residual: true, gated: true, ..PLAIN };
-                try_case(name, gpu, &gated, &mut numbers);
+                for gate in GATES {
+                    let gated = Case { t, k, slices: &[(dtype, 66)], norm: true, residual: true, gate, ..PLAIN };
+                    try_case(name, gpu, &gated, &mut numbers);
+                }
             }
         }
         // q, k and v stacked, as mixed quantizations store them; a weight over the binding limit, cut by rows.
@@ -148,7 +221,9 @@ fn encodings_and_their_mixtures_in_slices() {
                 }
                 let n: usize = slices.iter().map(|s| s.1).sum();
                 if n.is_multiple_of(2) {
-                    try_case(name, gpu, &Case { t, k: 64, slices, norm: true, gated: true, ..PLAIN }, &mut numbers);
+                    for gate in GATES {
+                        try_case(name, gpu, &Case { t, k: 64, slices, norm: true, gate, ..PLAIN }, &mut numbers);
+                    }
                 }
             }
         }
@@ -160,13 +235,14 @@ fn rows_without_a_token_are_not_written() {
     each_setup(|name, gpu| {
         let mut numbers = Numbers(4);
         for (t, rows) in [(2, 1), (40, 1), (40, 4), (40, 31), (40, 32), (40, 33), (70, 65), (70, 70)] {
-            for (norm, bias, residual, gated) in [
-                (false, false, false, false),
-                (true, false, true, false),
-                (true, false, false, true),
-                (true, true, false, true),
+            for (norm, bias, residual, gate) in [
+                (false, false, false, None),
+                (true, false, true, None),
+                (true, false, false, Some(Gate::Silu)),
+                (true, true, false, Some(Gate::Geglu)),
             ] {
-                let c = Case { t, k: 64, slices: &[(DType::F32, 34)], norm, bias, residual, gated, rows: Some(rows) };
+                let slices = &[(DType::F32, 34)];
+                let c = Case { t, k: 64, slices, norm, bias, residual, gate, rows: Some(rows), ..PLAIN };
                 try_case(name, gpu, &c, &mut numbers);
             }
         }
@@ -185,4 +261,15 @@ fn as_many_rows_as_a_vocabulary() {
     let gpu = open(Some(Tier::Base), Some(Family::Generic));
     let slices = &[(DType::F16, (1 << 20) + 1)];
     try_case("generic", &gpu, &Case { t: 1, k: 4, slices, ..PLAIN }, &mut Numbers(7));
+}
+
+/// As many rows as a large picture has pixels: more tiles than a grid has workgroups in a dimension.
+#[test]
+fn as_many_rows_as_a_picture_has_pixels() {
+    // Four rows to a workgroup here, 32 with barriers.
+    for (family, t) in [(Family::Software, 4 * 65_535 + 5), (Family::Generic, 32 * 65_535 + 33)] {
+        let gpu = open(Some(Tier::Base), Some(family));
+        let slices = &[(DType::F32, 1)];
+        try_case("many", &gpu, &Case { t, k: 4, slices, ..PLAIN }, &mut Numbers(8));
+    }
 }

@@ -94,3 +94,41 @@ pub fn attention(
     }
     y
 }
+
+/// Columns of rows: the values, how many there are in a row, the first that counts.
+pub type Columns<'a> = (&'a [f32], usize, usize);
+
+/// `softmax(q k^T / sqrt(Hd)) v` of `n` sequences that do not see each other. `[N * T * H * Hd]`
+pub fn attend(
+    n: usize,
+    [heads, hd]: [usize; 2],
+    q: Columns<'_>,
+    k: Columns<'_>,
+    v: Columns<'_>,
+    causal: bool,
+) -> Vec<f64> {
+    let head = |(values, width, first): Columns<'_>, row: usize, h: usize| -> Vec<f64> {
+        let at = row * width + first + h * hd;
+        values[at..at + hd].iter().map(|v| f64::from(*v)).collect()
+    };
+    let (t, s) = (q.0.len() / q.1 / n, k.0.len() / k.1 / n);
+    let mut y = vec![0.0; n * t * heads * hd];
+    for (i, h) in (0..n).flat_map(|i| (0..heads).map(move |h| (i, h))) {
+        let keys: Vec<_> = (0..s).map(|row| head(k, i * s + row, h)).collect();
+        let values: Vec<_> = (0..s).map(|row| head(v, i * s + row, h)).collect();
+        for row in 0..t {
+            let query = head(q, i * t + row, h);
+            let end = if causal { s.min(row + 1) } else { s };
+            let dot = |key: &Vec<f64>| query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>() / (hd as f64).sqrt();
+            let scores: Vec<f64> = keys[..end].iter().map(dot).collect();
+            let most = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(*s));
+            let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let out = &mut y[((i * t + row) * heads + h) * hd..][..hd];
+            for (w, value) in weights.iter().zip(&values) {
+                out.iter_mut().zip(value).for_each(|(out, v)| *out += w / sum * v);
+            }
+        }
+    }
+    y
+}

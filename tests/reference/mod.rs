@@ -2,5 +2,6 @@
 
 pub mod attention;
 pub mod layers;
+pub mod maps;
 pub mod sampling;
 pub mod weights;
