@@ -7,6 +7,14 @@ mod build;
 mod config;
 #[path = "formats/config_gguf.rs"]
 mod config_gguf;
+#[path = "formats/diffusion.rs"]
+mod diffusion;
+#[path = "formats/diffusion_fuzz.rs"]
+mod diffusion_fuzz;
+#[path = "formats/diffusion_ldm.rs"]
+mod diffusion_ldm;
+#[path = "formats/diffusion_lora.rs"]
+mod diffusion_lora;
 #[path = "formats/fuzz.rs"]
 mod fuzz;
 #[path = "formats/gguf.rs"]

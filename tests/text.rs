@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+#[path = "text/clip.rs"]
+mod clip;
 #[path = "text/damage.rs"]
 mod damage;
 

@@ -7,6 +7,7 @@
 pub mod config;
 mod config_gguf;
 mod config_json;
+pub mod diffusion;
 pub mod gguf;
 mod json;
 mod metadata;

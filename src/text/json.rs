@@ -49,28 +49,24 @@ struct AddedToken {
     special: bool,
 }
 
-#[derive(Deserialize)]
-struct ModelFile {
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ModelFile {
     #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    vocab: Words,
-    #[serde(default)]
-    merges: Vec<Merge>,
-    unk_token: Option<String>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
-    #[serde(default)]
-    fuse_unk: bool,
-    #[serde(default)]
-    byte_fallback: bool,
-    #[serde(default)]
-    ignore_merges: bool,
+    pub kind: Option<String>,
+    pub vocab: Words,
+    pub merges: Vec<Merge>,
+    pub unk_token: Option<String>,
+    pub continuing_subword_prefix: Option<String>,
+    pub end_of_word_suffix: Option<String>,
+    pub fuse_unk: bool,
+    pub byte_fallback: bool,
+    pub ignore_merges: bool,
 }
 
 /// A vocabulary as a list, since no map of it is needed.
 #[derive(Default)]
-struct Words(Vec<(String, u32)>);
+pub(super) struct Words(Vec<(String, u32)>);
 
 impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
@@ -98,7 +94,7 @@ impl<'de> Deserialize<'de> for Words {
 }
 
 /// The two sides of a merge, from `["a", "b"]` or, as older files have it, `"a b"`.
-struct Merge(String, String);
+pub(super) struct Merge(pub String, pub String);
 
 impl<'de> Deserialize<'de> for Merge {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
@@ -189,7 +185,7 @@ fn normalizers(value: &Value, out: &mut Vec<Normalizer>) -> Result<()> {
 }
 
 /// A splitter at the places where `source` matches.
-fn cut(source: &str, matched: Matched, invert: bool) -> Result<Splitter> {
+pub(super) fn cut(source: &str, matched: Matched, invert: bool) -> Result<Splitter> {
     Ok(Splitter::Cut { find: Find::Pattern(pattern(source)?), matched, invert })
 }
 
@@ -324,18 +320,35 @@ pub(super) fn parse(bytes: &[u8], config: &Value) -> Result<Parts> {
     spelling(&file.decoder, &mut parts.spelling)?;
     around(&file.post_processor, &mut parts)?;
     parts.added = file.added_tokens.into_iter().map(added).collect();
-    let known: HashSet<u32> = parts.added.iter().map(|token| token.id).collect();
-    for (id, token) in config["added_tokens_decoder"].as_object().into_iter().flatten() {
-        let Ok(id) = id.parse() else { continue };
-        if let (Some(content), false) = (token["content"].as_str(), known.contains(&id)) {
-            let [single_word, lstrip, rstrip, special] =
-                ["single_word", "lstrip", "rstrip", "special"].map(|key| flag(token, key, false));
-            let (content, normalized) = (content.into(), token["normalized"].as_bool());
-            parts.added.push(added(AddedToken { id, content, single_word, lstrip, rstrip, normalized, special }));
-        }
-    }
-    parts.model = Some(model(file.model, &parts.added, &parts.splitters)?);
+    list_added(config, &mut parts.added);
+    parts.model = Some(model(FILE, file.model, &parts.added, &parts.splitters)?);
     Ok(parts)
+}
+
+/// The added tokens that `tokenizer_config.json` lists and `added` lacks.
+pub(super) fn list_added(config: &Value, added: &mut Vec<Added>) {
+    let known: HashSet<u32> = added.iter().map(|token| token.id).collect();
+    let listed = config["added_tokens_decoder"].as_object().into_iter().flatten();
+    let ids = listed.filter_map(|(id, token)| Some((id.parse().ok()?, token)));
+    added.extend(
+        ids.filter(|(id, _)| !known.contains(id))
+            .filter_map(|(id, token)| describe(id, token, flag(token, "special", false))),
+    );
+}
+
+/// An added token as a config writes it: its text, or an object with the text and how it is looked for.
+pub(super) fn describe(id: u32, token: &Value, special: bool) -> Option<Added> {
+    let content = token.as_str().or(token["content"].as_str())?.into();
+    let [single_word, lstrip, rstrip] = ["single_word", "lstrip", "rstrip"].map(|key| flag(token, key, false));
+    Some(added(AddedToken {
+        id,
+        content,
+        single_word,
+        lstrip,
+        rstrip,
+        normalized: token["normalized"].as_bool(),
+        special,
+    }))
 }
 
 fn added(token: AddedToken) -> Added {
@@ -350,7 +363,8 @@ fn added(token: AddedToken) -> Added {
     }
 }
 
-fn model(file: ModelFile, added: &[Added], splitters: &Splitters) -> Result<Model> {
+/// The vocabulary and merges of `file`, which `name` is the name of in errors.
+pub(super) fn model(name: &str, file: ModelFile, added: &[Added], splitters: &Splitters) -> Result<Model> {
     let on_bytes = splitters.on_bytes();
     let unmap = Unmap::new();
     let plain = |token: &str| match on_bytes {
@@ -363,7 +377,7 @@ fn model(file: ModelFile, added: &[Added], splitters: &Splitters) -> Result<Mode
         file.vocab.0.iter().map(|(word, id)| (*id, plain(word), reached(word))).collect();
     // An added token's id is often in the vocabulary too; written last, its text is what decoding shows.
     tokens.extend(added.iter().map(|token| (token.id, token.text.as_bytes().to_vec(), false)));
-    let vocab = Vocab::new(FILE, tokens.iter().map(|(id, bytes, found)| (*id, bytes.as_slice(), *found)))?;
+    let vocab = Vocab::new(name, tokens.iter().map(|(id, bytes, found)| (*id, bytes.as_slice(), *found)))?;
     drop(tokens);
 
     let mut merges = HashMap::with_capacity(file.merges.len());

@@ -6,9 +6,12 @@
 //! A text passes these stations: added tokens are found (`added`), the rest is normalized and cut into pieces
 //! (`steps`, with the patterns of `pattern`, `parse`, `compile` and `class`), and each piece becomes tokens (`model`, `vocab`).
 //! `json`, with `config`, and `gguf` read the stations from a file.
+//!
+//! What picture models read is a [`Prompt`]: text with weights, cut into [`Chunk`]s by a [`ClipTokenizer`].
 
 mod added;
 mod class;
+mod clip;
 mod compile;
 mod config;
 mod gguf;
@@ -16,6 +19,7 @@ mod json;
 mod model;
 mod parse;
 mod pattern;
+mod prompt;
 mod python;
 mod steps;
 mod stops;
@@ -23,6 +27,8 @@ mod template;
 mod tokenizer;
 mod vocab;
 
+pub use clip::ClipTokenizer;
+pub use prompt::{Chunk, Prompt, pad_chunks};
 pub use stops::StopStrings;
 pub use template::ChatTemplate;
 pub use tokenizer::{Stream, Tokenizer};

@@ -130,7 +130,8 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    fn new(file: &str, parts: Parts) -> Result<Self> {
+    /// From the parts that `file` described.
+    pub(super) fn new(file: &str, parts: Parts) -> Result<Self> {
         let model = parts.model.ok_or_else(|| Error::format(file, "it has no vocabulary: the file is incomplete"))?;
         let mut stops = parts.stops;
         stops.extend(parts.eos);
@@ -205,7 +206,8 @@ impl Tokenizer {
         ids
     }
 
-    fn encode_into(&self, text: &str, special: bool, ids: &mut Vec<u32>) {
+    /// Appends the tokens of `text`, with special tokens recognised if `special`, and nothing before or after it.
+    pub(super) fn encode_into(&self, text: &str, special: bool, ids: &mut Vec<u32>) {
         for part in self.raw.split(text, special) {
             let plain = match part {
                 Part::Token(id) => {
