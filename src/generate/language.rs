@@ -116,14 +116,14 @@ impl LanguageModel {
     ) -> Result<Self> {
         let files = LanguageFiles::open(source).await?;
         abort.check()?;
-        let bytes = files.tensor_bytes();
+        let bytes = files.tensors.bytes();
         let quantize = quantization(options, &files);
         let exact = exact(quantize, &files);
-        let weights = Weights::new(gpu, &files, quantize);
+        let weights = Weights::new(gpu, &files.tensors, quantize);
         let model = Decoder::bind(&weights, &files.config, gpu)?;
         let capacity = context(gpu, &files.config, options.context_length, weights.bytes(), exact)?;
         weights.commit().await?;
-        progress.report(Phase::Compile, 0, bytes, &files.files[0]);
+        progress.report(Phase::Compile, 0, bytes, &files.tensors.files[0]);
         let mut session = Session::new(gpu, model, capacity, exact, files.config.vocab).await?;
         if options.background {
             session.in_background();
@@ -131,8 +131,9 @@ impl LanguageModel {
         // On weights that are still zeros: drivers compile at first use, and do it while the weights arrive.
         session.warm();
         let weights = weights.upload(source, progress, abort).await?;
-        let (parameters, quantization) = (files.parameters(), files.quantization(quantize).name().to_string());
-        let LanguageFiles { config, tokenizer, files, .. } = files;
+        let (parameters, quantization) =
+            (files.tensors.parameters(), files.tensors.quantization(quantize).name().to_string());
+        let LanguageFiles { config, tokenizer, tensors } = files;
         let info = LanguageInfo {
             architecture: config.architecture.clone(),
             name: config.name.clone(),
@@ -150,7 +151,7 @@ impl LanguageModel {
             family: gpu.adapter().family.name(),
             dispatches: session.dispatches(),
         };
-        progress.report(Phase::Ready, bytes, bytes, &files[0]);
+        progress.report(Phase::Ready, bytes, bytes, &tensors.files[0]);
         let session = RefCell::new(Some(session));
         Ok(LanguageModel { gpu: gpu.clone(), tokenizer, config, info, session, _weights: weights })
     }
@@ -241,7 +242,7 @@ impl LanguageModel {
 
 /// What becomes of matrices stored as floats.
 pub(super) fn quantization(options: &LoadOptions, files: &LanguageFiles) -> Quantize {
-    options.quantize.unwrap_or(match files.tensor_bytes() {
+    options.quantize.unwrap_or(match files.tensors.bytes() {
         0..=AUTO_NONE => Quantize::None,
         bytes if bytes <= AUTO_Q8 => Quantize::Q8,
         _ => Quantize::Q4,
@@ -250,7 +251,7 @@ pub(super) fn quantization(options: &LoadOptions, files: &LanguageFiles) -> Quan
 
 /// Whether keys and values are kept as f32: beside weights that are floats, rounding them would be the largest error.
 pub(super) fn exact(quantize: Quantize, files: &LanguageFiles) -> bool {
-    files.quantization(quantize).is_float()
+    files.tensors.quantization(quantize).is_float()
 }
 
 /// The cache's capacity: what was asked for, or the model's own as long as the cache is small beside the weights.

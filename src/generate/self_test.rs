@@ -82,7 +82,7 @@ impl Probe {
 }
 
 /// Half of the machine's memory, which browsers report as at most 8 GiB (32 in newer ones); 4 GiB if they say nothing.
-pub(super) fn budget(memory: Option<f64>) -> u64 {
+pub fn budget(memory: Option<f64>) -> u64 {
     let gib = memory.map_or(4.0, |m| (m / 2.0).clamp(1.0, 16.0));
     (gib * (1u64 << 30) as f64) as u64
 }

@@ -15,18 +15,56 @@ use std::collections::BTreeMap;
 /// A tensor and the file that holds it.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Index into [`LanguageFiles::files`].
+    /// Index into [`Tensors::files`].
     pub file: usize,
     /// Where in the file, and how encoded.
     pub info: TensorInfo,
+    /// The file holds its rows as columns; `info.shape` is the shape it is wanted in.
+    pub transposed: bool,
+}
+
+/// Tensors by name, and the files that hold them.
+#[derive(Default)]
+pub struct Tensors {
+    /// The files.
+    pub files: Vec<String>,
+    /// Tensors by their canonical name.
+    pub by_name: BTreeMap<String, Stored>,
+}
+
+impl Tensors {
+    /// Bytes of all tensors in the files.
+    pub fn bytes(&self) -> u64 {
+        self.by_name.values().map(|t| t.info.bytes).sum()
+    }
+
+    /// Number of weights.
+    pub fn parameters(&self) -> u64 {
+        self.by_name.values().map(|t| elements(&t.info)).sum()
+    }
+
+    /// The encoding that holds the most weights once floats have been quantized.
+    pub fn quantization(&self, quantize: Quantize) -> DType {
+        let mut by_dtype: BTreeMap<_, u64> = BTreeMap::new();
+        for (name, t) in &self.by_name {
+            let dtype = match t.info.shape.as_slice() {
+                [_, cols] => quantize.target(name, t.info.dtype, *cols),
+                _ => t.info.dtype,
+            };
+            *by_dtype.entry(dtype).or_default() += elements(&t.info);
+        }
+        by_dtype.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(DType::F32, |(dtype, _)| dtype)
+    }
+}
+
+fn elements(info: &TensorInfo) -> u64 {
+    info.shape.iter().map(|&d| d as u64).product()
 }
 
 /// The headers of a language model's files, read and checked. No weight has been read yet.
 pub struct LanguageFiles {
-    /// The files with tensors.
-    pub files: Vec<String>,
     /// Tensors by their canonical (GGUF) name.
-    pub tensors: BTreeMap<String, Stored>,
+    pub tensors: Tensors,
     /// The configuration.
     pub config: LanguageConfig,
     /// The tokenizer.
@@ -38,7 +76,7 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 
 /// Reads a file that is small and may be missing.
-async fn small(source: &dyn ByteSource, name: &str) -> Result<Option<Vec<u8>>> {
+pub(super) async fn small(source: &dyn ByteSource, name: &str) -> Result<Option<Vec<u8>>> {
     let Some(len) = source.size(name).await? else { return Ok(None) };
     if len > SMALL_FILE {
         return Err(Error::format(
@@ -50,7 +88,7 @@ async fn small(source: &dyn ByteSource, name: &str) -> Result<Option<Vec<u8>>> {
 }
 
 /// Reads a file's header, asking for more until it is whole.
-async fn header<T>(
+pub(super) async fn header<T>(
     source: &dyn ByteSource,
     name: &str,
     parse: impl Fn(&[u8], u64, &str) -> Result<Parsed<T>>,
@@ -101,7 +139,8 @@ impl LanguageFiles {
             config.rope.set_factors(divisors, name)?;
         }
         let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
-        let mut files = LanguageFiles { files: vec![name.to_string()], tensors: BTreeMap::new(), config, tokenizer };
+        let tensors = Tensors { files: vec![name.to_string()], ..Tensors::default() };
+        let mut files = LanguageFiles { tensors, config, tokenizer };
         files.add(0, gguf.tensors);
         Ok(files.tied())
     }
@@ -134,7 +173,8 @@ impl LanguageFiles {
             None if names.iter().any(|n| n == SINGLE) => vec![SINGLE.to_string()],
             None => vec![names.iter().find(|n| n.ends_with(".safetensors")).map_or(SINGLE, String::as_str).to_string()],
         };
-        let mut files = LanguageFiles { files: shards.clone(), tensors: BTreeMap::new(), config, tokenizer };
+        let tensors = Tensors { files: shards.clone(), ..Tensors::default() };
+        let mut files = LanguageFiles { tensors, config, tokenizer };
         for (i, shard) in shards.iter().enumerate() {
             files.add(i, header(source, shard, SafeTensors::parse).await?.tensors);
         }
@@ -144,7 +184,7 @@ impl LanguageFiles {
     fn add(&mut self, file: usize, tensors: Vec<TensorInfo>) {
         for info in tensors {
             if let Some(name) = canonical(&info.name) {
-                self.tensors.insert(name, Stored { file, info });
+                self.tensors.by_name.insert(name, Stored { file, info, transposed: false });
             }
         }
     }
@@ -152,31 +192,8 @@ impl LanguageFiles {
     /// A checkpoint may hold an output matrix although its configuration says that it is the embedding table.
     fn tied(mut self) -> Self {
         if self.config.tied == Some(true) {
-            self.tensors.remove("output.weight");
+            self.tensors.by_name.remove("output.weight");
         }
         self
-    }
-
-    /// Bytes of all tensors in the files.
-    pub fn tensor_bytes(&self) -> u64 {
-        self.tensors.values().map(|t| t.info.bytes).sum()
-    }
-
-    /// Number of weights.
-    pub fn parameters(&self) -> u64 {
-        self.tensors.values().map(|t| t.info.shape.iter().map(|&d| d as u64).product::<u64>()).sum()
-    }
-
-    /// The encoding that holds the most weights once floats have been quantized.
-    pub fn quantization(&self, quantize: Quantize) -> DType {
-        let mut by_dtype: BTreeMap<_, u64> = BTreeMap::new();
-        for (name, t) in &self.tensors {
-            let dtype = match t.info.shape.as_slice() {
-                [_, cols] => quantize.target(name, t.info.dtype, *cols),
-                _ => t.info.dtype,
-            };
-            *by_dtype.entry(dtype).or_default() += t.info.shape.iter().map(|&d| d as u64).product::<u64>();
-        }
-        by_dtype.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(DType::F32, |(dtype, _)| dtype)
     }
 }

@@ -1,16 +1,22 @@
 //! From files to weights on the GPU: sources of bytes, headers, binding, streaming, quantizing.
 
 mod files;
+mod image_files;
+mod lora;
 mod quantize;
 pub mod repack;
 mod source;
+mod stream;
 mod weights;
 
-pub use files::{LanguageFiles, Stored};
+pub use files::{LanguageFiles, Stored, Tensors};
+pub use image_files::{Autoencoder, ImageFiles, TextPart, is_image_model};
+pub use lora::Adapter;
 pub use quantize::{Quantize, encode};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::DiskFiles;
 pub use source::{ByteSource, LocalFuture, MemoryFiles};
+pub use stream::{Bound, Origin, stream};
 pub use weights::{Part, Weights};
 
 use crate::{Error, Result};

@@ -12,9 +12,22 @@ pub enum Quantize {
     None,
     /// Eight bits.
     Q8,
-    /// Four bits; the embedding table and the output matrix, which suffer most, eight.
+    /// Four bits; eight where four hurt most: embeddings, outputs, convolutions, text encoders.
     Q4,
 }
+
+/// Matrices that four bits hurt most, by a part of their name: embeddings and output; of image models also convolutions,
+/// the embeddings of time, and the text encoder.
+const SPARED: [&str; 8] = [
+    "token_embd.weight",
+    "output.weight",
+    "conv",
+    "_embedding",
+    "time_emb_proj",
+    "proj_in",
+    "proj_out",
+    "text_encoder",
+];
 
 impl Quantize {
     /// The option's name in JavaScript.
@@ -34,15 +47,23 @@ impl Quantize {
         }
         match self {
             Quantize::None => dtype,
+            // Small, and what it loses everyone sees.
+            _ if ["vae.", "taesd."].iter().any(|part| name.starts_with(part)) => dtype,
             Quantize::Q8 => DType::Q8_0,
-            Quantize::Q4 if matches!(name, "token_embd.weight" | "output.weight") => DType::Q8_0,
+            Quantize::Q4 if SPARED.iter().any(|part| name.contains(part)) => DType::Q8_0,
             Quantize::Q4 => DType::Q4_0,
         }
     }
 }
 
-/// Encodes weights, a multiple of 32, as blocks of `Q8_0` or `Q4_0`.
+/// Encodes weights as floats, or, if they are a multiple of 32, as blocks of `Q8_0` or `Q4_0`.
 pub fn encode(dtype: DType, weights: &[f32]) -> Vec<u8> {
+    match dtype {
+        DType::F32 => return weights.iter().flat_map(|w| w.to_le_bytes()).collect(),
+        DType::F16 => return weights.iter().flat_map(|w| f16::from_f32(*w).to_le_bytes()).collect(),
+        DType::BF16 => return weights.iter().flat_map(|w| half::bf16::from_f32(*w).to_le_bytes()).collect(),
+        _ => {}
+    }
     let mut out = Vec::with_capacity(weights.len() / 32 * dtype.block_bytes());
     for block in weights.chunks_exact(32) {
         match dtype {

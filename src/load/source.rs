@@ -18,6 +18,9 @@ pub trait ByteSource {
 
     /// Exactly `len` bytes from `offset` on.
     fn read<'a>(&'a self, name: &'a str, offset: u64, len: usize) -> LocalFuture<'a, Result<Vec<u8>>>;
+
+    /// Nothing will be read for a while: whatever is held open may be closed. Reading goes on after it.
+    fn rest(&self) {}
 }
 
 /// Files in memory: for tests.

@@ -1,12 +1,11 @@
 //! Binding: a model asks for its weights by name and shape; what it gets is a place on the GPU. Everything that can be
-//! wrong with a user's file is said here. Then the bytes stream from the files to their places, in the files' order.
+//! wrong with a user's file is said here. Then the bytes stream from the files to their places: see `stream`.
 
-use super::files::{LanguageFiles, Stored};
-use super::quantize::{self, Quantize};
+use super::files::{Stored, Tensors};
+use super::quantize::Quantize;
 use super::repack::{self, Planes};
-use super::source::ByteSource;
-use super::{Abort, Phase, Progress};
 use crate::dtype::DType;
+use crate::format::TensorInfo;
 use crate::gpu::{Gpu, Slice, Weight, WeightStore};
 use crate::shape::Shape;
 use crate::{Error, Result};
@@ -14,34 +13,37 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// About how many bytes of a file are in memory at a time.
-const CHUNK: usize = 4 << 20;
-/// The GPU is waited for after this many bytes, so that the driver's own copies do not pile up.
-const IN_FLIGHT: u64 = 32 << 20;
-/// Blocks come in multiples of this, so that every plane's part begins at a whole word.
-const RUN: usize = 64;
+/// Channels of a convolution's tap are padded to a multiple of this: to whole blocks of weights.
+const BLOCK: usize = 32;
 
 /// Rows of a tensor that go to rows of a slice.
-struct Piece {
-    slice: Slice,
+pub(super) struct Piece {
+    pub slice: Slice,
     /// First row in the slice.
-    to: usize,
+    pub to: usize,
     /// First row in the tensor, and how many.
-    from: usize,
-    rows: usize,
+    pub from: usize,
+    pub rows: usize,
 }
 
-struct Job {
-    stored: Stored,
-    pieces: Vec<Piece>,
+/// A tensor to be read, and where it goes.
+pub(super) struct Job {
+    /// Its name in [`Tensors`].
+    pub name: String,
+    pub stored: Stored,
+    pub pieces: Vec<Piece>,
+    /// Of a convolution, [C, taps]: a row is stored channel by channel, and read tap by tap with padded channels.
+    pub taps: Option<[usize; 2]>,
 }
 
 /// The weights of a model being bound.
 pub struct Weights<'a> {
-    files: &'a LanguageFiles,
-    store: WeightStore,
+    pub(super) tensors: &'a Tensors,
+    pub(super) store: WeightStore,
     quantize: Quantize,
-    jobs: RefCell<Vec<Job>>,
+    /// Every tensor is there, in this encoding: to learn what a configuration would take.
+    imagined: Option<DType>,
+    pub(super) jobs: RefCell<Vec<Job>>,
     bound: RefCell<BTreeMap<String, Weight>>,
 }
 
@@ -50,13 +52,25 @@ pub type Part<'n> = (&'n str, usize);
 
 impl<'a> Weights<'a> {
     /// Nothing bound yet.
-    pub fn new(gpu: &Rc<Gpu>, files: &'a LanguageFiles, quantize: Quantize) -> Self {
-        Weights { files, store: WeightStore::new(gpu), quantize, jobs: RefCell::default(), bound: RefCell::default() }
+    pub fn new(gpu: &Rc<Gpu>, tensors: &'a Tensors, quantize: Quantize) -> Self {
+        Weights {
+            tensors,
+            store: WeightStore::new(gpu),
+            quantize,
+            imagined: None,
+            jobs: RefCell::default(),
+            bound: RefCell::default(),
+        }
+    }
+
+    /// The same, but whatever is asked for is there, stored as `dtype`: to learn what a configuration would take.
+    pub fn imagined(self, dtype: DType) -> Self {
+        Weights { imagined: Some(dtype), ..self }
     }
 
     /// Whether the files have this tensor.
     pub fn has(&self, name: &str) -> bool {
-        self.files.tensors.contains_key(name)
+        self.tensors.by_name.contains_key(name)
     }
 
     /// A matrix [rows, cols].
@@ -78,9 +92,22 @@ impl<'a> Weights<'a> {
             return Ok(w.clone());
         }
         let stored: Vec<_> = parts.iter().map(|&(name, rows)| self.find(name, &[rows, cols])).collect::<Result<_>>()?;
-        let weight = self.place(parts, stored, cols);
+        let weight = self.place(parts, stored, cols, None);
         self.bound.borrow_mut().insert(key, weight.clone());
         Ok(weight)
+    }
+
+    /// A convolution's weights, in the file [O, C, side, side], as [`crate::ops::Map::conv2d`] wants them:
+    /// [O, side * side * C'], C' being C padded to [`crate::ops::CHANNEL_BLOCK`].
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Shape`], [`Error::Unsupported`] if it is quantized.
+    pub fn conv(&self, name: &str, [out, channels, side, _]: [usize; 4]) -> Result<Weight> {
+        let stored = self.find(name, &[out, channels, side, side])?;
+        floats(name, &stored)?;
+        let taps = side * side;
+        let cols = taps * channels.next_multiple_of(BLOCK);
+        Ok(self.place(&[(name, out)], vec![stored], cols, Some([channels, taps])))
     }
 
     /// A vector [n], kept as f32 whatever the file has.
@@ -101,30 +128,32 @@ impl<'a> Weights<'a> {
         let mut at = 0;
         for &(name, len) in parts {
             let stored = self.find(name, &[len])?;
-            if !stored.info.dtype.is_float() {
-                return Err(Error::unsupported(format!(
-                    "`{name}` is stored as {}; only matrices may be quantized, choose another conversion",
-                    stored.info.dtype.name()
-                )));
-            }
+            floats(name, &stored)?;
             let piece = Piece { slice: slice.clone(), to: at, from: 0, rows: len };
-            self.jobs.borrow_mut().push(Job { stored, pieces: vec![piece] });
+            self.jobs.borrow_mut().push(Job { name: name.into(), stored, pieces: vec![piece], taps: None });
             at += len;
         }
         Ok(Weight::new(Shape::from([n]), vec![slice]))
     }
 
     fn find(&self, name: &str, want: &[usize]) -> Result<Stored> {
-        let stored = self.files.tensors.get(name).ok_or_else(|| Error::Missing { tensor: name.to_string() })?;
-        if stored.info.shape != want {
+        if let Some(dtype) = self.imagined {
+            let info = TensorInfo { name: name.into(), shape: want.to_vec(), dtype, offset: 0, bytes: 0 };
+            return Ok(Stored { file: 0, info, transposed: false });
+        }
+        let stored = self.tensors.by_name.get(name).ok_or_else(|| Error::Missing { tensor: name.to_string() })?;
+        // A convolution of one tap is a matrix, and some files say so.
+        if bare(&stored.info.shape) != bare(want) {
             return Err(Error::Shape { tensor: name.into(), want: want.to_vec(), got: stored.info.shape.clone() });
         }
-        Ok(stored.clone())
+        let mut stored = stored.clone();
+        stored.info.shape = want.to_vec();
+        Ok(stored)
     }
 
     /// Reserves slices for stacked matrices and notes where each row goes. Neighbours share a slice if they are encoded
     /// alike, as long as the slice fits one binding and each part begins at a whole word of both planes.
-    fn place(&self, parts: &[Part<'_>], stored: Vec<Stored>, cols: usize) -> Weight {
+    fn place(&self, parts: &[Part<'_>], stored: Vec<Stored>, cols: usize, taps: Option<[usize; 2]>) -> Weight {
         struct Draft {
             dtype: DType,
             row: usize,
@@ -169,7 +198,8 @@ impl<'a> Weights<'a> {
             }
             slices.push(slice);
         }
-        let jobs = stored.into_iter().zip(pieces).map(|(stored, pieces)| Job { stored, pieces });
+        let jobs = stored.into_iter().zip(pieces).zip(parts);
+        let jobs = jobs.map(|((stored, pieces), part)| Job { name: part.0.into(), stored, pieces, taps });
         self.jobs.borrow_mut().extend(jobs);
         Weight::new(Shape::from([row, cols]), slices)
     }
@@ -179,6 +209,11 @@ impl<'a> Weights<'a> {
         self.store.bytes()
     }
 
+    /// Lets graphs be recorded with these weights, but not run: see [`WeightStore::pretend`].
+    pub fn pretend(&self) {
+        self.store.pretend();
+    }
+
     /// Gives every bound weight its memory.
     ///
     /// # Errors
@@ -186,43 +221,23 @@ impl<'a> Weights<'a> {
     pub async fn commit(&self) -> Result<()> {
         self.store.commit().await
     }
+}
 
-    /// Streams the weights from the files to the GPU.
-    ///
-    /// # Errors
-    /// [`Error::Fetch`], [`Error::Gpu`], [`Error::Cancelled`].
-    pub async fn upload(self, source: &dyn ByteSource, progress: &dyn Progress, abort: &Abort) -> Result<WeightStore> {
-        let mut jobs = self.jobs.into_inner();
-        jobs.sort_by_key(|j| (j.stored.file, j.stored.info.offset));
-        let mut total = 0;
-        for file in &self.files.files {
-            total += source.size(file).await?.unwrap_or(0);
-        }
-        // What is not streamed, headers above all, is there already.
-        let streamed: u64 = jobs.iter().map(|j| j.stored.info.bytes).sum();
-        let (mut loaded, mut waited) = (total.saturating_sub(streamed), 0);
-        for job in &jobs {
-            let file = &self.files.files[job.stored.file];
-            for piece in &job.pieces {
-                let mut row = 0;
-                for (rows, read) in runs(&job.stored, piece) {
-                    abort.check()?;
-                    let bytes = source.read(file, read.0, read.1).await?;
-                    abort.check()?;
-                    write(piece, row, &job.stored, &bytes);
-                    row += rows;
-                    loaded += bytes.len() as u64;
-                    progress.report(Phase::Download, loaded.min(total), total, file);
-                    if loaded - waited > IN_FLIGHT {
-                        waited = loaded;
-                        self.store.gpu().idle().await?;
-                    }
-                }
-            }
-        }
-        self.store.gpu().idle().await?;
-        Ok(self.store)
+/// A shape without the ones at its end.
+fn bare(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().rev().take_while(|&&d| d == 1).count();
+    &shape[..shape.len() - ones]
+}
+
+/// Refuses what is quantized although it is no matrix.
+fn floats(name: &str, stored: &Stored) -> Result<()> {
+    if stored.info.dtype.is_float() {
+        return Ok(());
     }
+    Err(Error::unsupported(format!(
+        "`{name}` is stored as {}; only matrices may be quantized, choose another conversion",
+        stored.info.dtype.name()
+    )))
 }
 
 /// The most rows up to `most` after which both planes are at a whole word.
@@ -234,58 +249,8 @@ fn whole_words(most: usize, quants: usize, scales: usize) -> usize {
 }
 
 /// Bytes of one row in each plane.
-fn row_bytes(dtype: DType, cols: usize) -> (usize, usize) {
+pub(super) fn row_bytes(dtype: DType, cols: usize) -> (usize, usize) {
     let Planes { quants, scales } = repack::planes(dtype);
     let blocks = if dtype.is_float() { cols.div_ceil(32) } else { cols / dtype.block_len() };
     (blocks * quants, blocks * scales)
-}
-
-/// Elements of a row in the file: of a vector, each element is a row.
-fn width(stored: &Stored) -> usize {
-    match stored.info.shape.as_slice() {
-        [_, cols] => *cols,
-        _ => 1,
-    }
-}
-
-/// The reads that bring a piece: rows, and offset and length in the file. Runs are whole rows, and a multiple of [`RUN`]
-/// of them but for the last, so that every run begins at a whole word of both planes.
-fn runs(stored: &Stored, piece: &Piece) -> impl Iterator<Item = (usize, (u64, usize))> + use<> {
-    let rows = stored.info.shape.first().copied().unwrap_or(1).max(1) as u64;
-    let row = (stored.info.bytes / rows) as usize;
-    let step = (CHUNK / row.max(1)).max(1);
-    let step = if step >= RUN { step / RUN * RUN } else { step.next_multiple_of(4) };
-    let (first, count, offset) = (piece.from, piece.rows, stored.info.offset);
-    (0..count).step_by(step).map(move |at| {
-        let n = step.min(count - at);
-        (n, (offset + (first + at) as u64 * row as u64, n * row))
-    })
-}
-
-/// Converts whole rows, from row `row` of the piece on, and writes them to their place.
-fn write(piece: &Piece, row: usize, stored: &Stored, bytes: &[u8]) {
-    let (cols, from, to) = (width(stored), stored.info.dtype, piece.slice.dtype);
-    let at = piece.to + row;
-    let (mut quants, mut scales) = (Vec::new(), Vec::new());
-    if stored.info.shape.len() == 1 {
-        let floats = repack::to_f32(from, bytes).unwrap_or_default();
-        piece.slice.quants().write((at * 4) as u64, bytemuck::cast_slice(&floats));
-        return;
-    }
-    if from == to {
-        if from.is_float() && !cols.is_multiple_of(32) {
-            repack::pad_rows(from, bytes, cols, &mut quants);
-        } else {
-            repack::repack(from, bytes, &mut quants, &mut scales);
-        }
-    } else {
-        let floats = repack::to_f32(from, bytes).unwrap_or_default();
-        let blocks = quantize::encode(to, &floats);
-        repack::repack(to, &blocks, &mut quants, &mut scales);
-    }
-    let (quant_row, scale_row) = row_bytes(to, cols);
-    piece.slice.quants().write((at * quant_row) as u64, &quants);
-    if !scales.is_empty() {
-        piece.slice.scales().write((at * scale_row) as u64, &scales);
-    }
 }

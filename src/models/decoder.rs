@@ -6,7 +6,7 @@
 use crate::format::config::LanguageConfig;
 use crate::gpu::{Buffer, Gpu, Graph, Region, Tensor, Weight};
 use crate::load::{Part, Weights};
-use crate::ops::{Attention, KvLayer, Linear, Rope, turns};
+use crate::ops::{Attention, Gate, KvLayer, Linear, Rope, turns};
 use crate::{Error, Result};
 use std::rc::Rc;
 
@@ -190,7 +190,7 @@ impl Block {
             a.linear_with(&self.attn_output, Linear { bias, residual, state, ..Linear::default() }) // [T, D]
         };
         let (norm, bias) = (Some((&self.ffn_norm, c.norm_eps)), self.ffn_gate_up_bias.as_ref());
-        let h = x.linear_with(&self.ffn_gate_up, Linear { norm, bias, gated: true, state, ..Linear::default() }); // [T, F]
+        let h = x.linear_with(&self.ffn_gate_up, Linear { norm, bias, gate: Some(Gate::Silu), state, ..Linear::default() }); // [T, F]
         let (bias, residual) = (self.ffn_down_bias.as_ref(), Some(x));
         h.linear_with(&self.ffn_down, Linear { bias, residual, state, ..Linear::default() })        // [T, D]
     }

@@ -1,0 +1,99 @@
+//! Writing the list of an autoencoder's layers. Names are those of diffusers.
+
+use super::coder::{Filter, Layer, Layers, Work};
+
+/// Writes the list of layers.
+pub(super) struct Chain {
+    /// What names begin with.
+    pub prefix: String,
+    layers: Vec<Layer>,
+}
+
+impl Chain {
+    /// Only an input of this many channels.
+    pub fn new(prefix: String, channels: usize) -> Self {
+        let mut chain = Chain { prefix, layers: Vec::new() };
+        chain.push(Work::Input, channels);
+        chain
+    }
+
+    /// The latest layer.
+    pub fn last(&self) -> usize {
+        self.layers.len() - 1
+    }
+
+    fn channels(&self) -> usize {
+        self.layers[self.last()].channels
+    }
+
+    fn push(&mut self, work: Work, channels: usize) -> &mut Layer {
+        let (at, name, norm_name) = (self.layers.len(), String::new(), String::new());
+        self.layers.push(Layer { from: at.saturating_sub(1), norm: None, work, add: None, channels, name, norm_name });
+        &mut self.layers[at]
+    }
+
+    /// See [`Work::Rescale`].
+    pub fn rescale(&mut self, scale: f32, shift: f32, limit: Option<f32>) {
+        let channels = self.channels();
+        self.push(Work::Rescale { scale, shift, limit }, channels);
+    }
+
+    /// A convolution of the latest layer's result.
+    pub fn conv(&mut self, name: &str, channels: usize, filter: Filter) -> &mut Layer {
+        let name = format!("{}.{name}", self.prefix);
+        let layer = self.push(Work::Conv(filter), channels);
+        layer.name = name;
+        layer
+    }
+
+    /// The same, of what a group norm and SiLU make of it.
+    pub fn norm_conv(&mut self, norm: &str, name: &str, channels: usize) -> &mut Layer {
+        let norm_name = format!("{}.{norm}", self.prefix);
+        let layer = self.conv(name, channels, Filter::SAME);
+        (layer.norm, layer.norm_name) = (Some(true), norm_name);
+        layer
+    }
+
+    /// Two convolutions and a way around them.
+    pub fn resnet(&mut self, name: &str, channels: usize) {
+        let x = self.last();
+        self.norm_conv(&format!("{name}.norm1"), &format!("{name}.conv1"), channels);
+        let middle = self.last();
+        let mut around = x;
+        if self.layers[x].channels != channels {
+            self.conv(&format!("{name}.conv_shortcut"), channels, Filter::POINT).from = x;
+            around = self.last();
+        }
+        let layer = self.norm_conv(&format!("{name}.norm2"), &format!("{name}.conv2"), channels);
+        (layer.from, layer.add) = (middle, Some(around));
+    }
+
+    /// Attention of one head from pixel to pixel, and a way around it.
+    fn attention(&mut self, name: &str) {
+        let (x, channels) = (self.last(), self.channels());
+        let mut of = |part: &str| {
+            let norm_name = format!("{}.{name}.group_norm", self.prefix);
+            let layer = self.conv(&format!("{name}.{part}"), channels, Filter::POINT);
+            (layer.from, layer.norm, layer.norm_name) = (x, Some(false), norm_name);
+            self.last()
+        };
+        let (keys, values, _) = (of("to_k"), of("to_v"), of("to_q"));
+        self.push(Work::Attend { keys, values }, channels);
+        self.conv(&format!("{name}.to_out.0"), channels, Filter::POINT).add = Some(x);
+    }
+
+    /// What stands where the picture is smallest.
+    pub fn mid(&mut self, attention: bool) {
+        let channels = self.channels();
+        self.resnet("mid_block.resnets.0", channels);
+        if attention {
+            self.attention("mid_block.attentions.0");
+        }
+        self.resnet("mid_block.resnets.1", channels);
+    }
+
+    /// The list; every group norm has `groups` groups.
+    pub fn done(self, groups: usize) -> Layers {
+        Layers { layers: self.layers, groups }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a step asks of the device, counted: with the kernels that a GPU gets. Times are not asked about.
+
+use crate::calls::{PROMPT, as_stored, files, load};
+use inkstone::generate::{ImageInputs, ImageOptions, Surroundings};
+use inkstone::gpu::{Family, Gpu};
+use inkstone::load::Abort;
+use pollster::block_on;
+use serde_json::json;
+use std::cell::{Cell, RefCell};
+
+/// Buffers, bind groups, pipelines, shader modules; reads; bytes read; writes; dispatches.
+fn counts(gpu: &Gpu) -> ([u64; 4], u64, u64, u64, u64) {
+    let c = gpu.counters();
+    let made = [&c.buffers, &c.bind_groups, &c.pipelines, &c.modules].map(Cell::get);
+    (made, c.reads.get(), c.bytes_read.get(), c.writes.get(), c.dispatches.get())
+}
+
+#[test]
+fn a_step_creates_nothing_and_reads_nothing() {
+    let gpu = crate::gpu::open(None, Some(Family::Generic));
+    for (name, size, sampler) in
+        [("emoji", 64, "dpmpp_2m"), ("sd1", 40, "euler_a"), ("sdxl", 40, "ddim"), ("lcm", 40, "lcm")]
+    {
+        let model = load(&gpu, &files(name), &as_stored(), Vec::new()).unwrap();
+        let options = || {
+            let options =
+                json!({"width": size, "height": size, "steps": 4, "seed": 1, "guidanceScale": 3.0, "sampler": sampler});
+            ImageOptions::from_json(options).unwrap()
+        };
+        let around = Surroundings { clock: &|| 0.0, random: 0 };
+        // The first call makes plans of this size.
+        for first in [true, false] {
+            let steps = RefCell::new(Vec::new());
+            let note = |_| steps.borrow_mut().push(counts(&gpu));
+            let (begin, abort) = (counts(&gpu), Abort::default());
+            block_on(model.generate(PROMPT, options(), ImageInputs::default(), around, &note, &abort)).unwrap();
+            let (steps, end) = (steps.into_inner(), counts(&gpu));
+            assert_eq!(steps.len(), 4);
+            let dispatches = model.step_dispatches().unwrap() as u64;
+            for pair in steps.windows(2) {
+                assert_eq!(pair[0].0, pair[1].0, "{name}: a step creates nothing");
+                assert_eq!((pair[1].1 - pair[0].1, pair[1].2 - pair[0].2), (0, 0), "{name}: a step reads nothing back");
+                assert!(pair[1].3 - pair[0].3 <= 4, "{name}: {} writes", pair[1].3 - pair[0].3);
+                assert_eq!(pair[1].4 - pair[0].4, dispatches, "{name}");
+            }
+            if !first {
+                let made: u64 = end.0.iter().zip(begin.0).map(|(a, b)| a - b).sum();
+                println!(
+                    "{name}: {dispatches} dispatches a step, nothing created or read back in it; the whole picture reads {} \
+                     times and creates {made} objects, for reading",
+                    end.1 - begin.1
+                );
+                // The latents, whose NaNs would be a black picture, and the pixels.
+                assert!(end.1 - begin.1 <= 2 && made <= 1, "{name}: {made} objects, {} reads", end.1 - begin.1);
+            }
+        }
+    }
+}
