@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub tier: Option<String>,
     pub family: Option<String>,
     pub lora: Option<Vec<serde_json::Value>>,
+    pub vae: Option<String>,
+    pub text_encoder: Option<String>,
     pub self_test: Option<bool>,
     pub adapter_info: AdapterInfo,
 }

@@ -19,6 +19,9 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     fn read(this: &FileSet, name: &str, offset: f64, length: f64) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method)]
+    fn rest(this: &FileSet);
 }
 
 pub(super) struct Files(pub FileSet);
@@ -58,5 +61,9 @@ impl ByteSource for Files {
                 false => Err(Error::format(name, "the file ends before its contents do; download it again")),
             }
         })
+    }
+
+    fn rest(&self) {
+        self.0.rest();
     }
 }

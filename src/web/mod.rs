@@ -3,6 +3,7 @@
 
 mod convert;
 mod files;
+mod image;
 
 use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, self_test};
 use crate::gpu::{Family, Gpu, GpuOptions, Tier};

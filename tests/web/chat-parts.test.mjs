@@ -162,16 +162,16 @@ test("both languages have every text, with the same places to fill", () => {
 });
 
 test("every text that the pages ask for exists, and every text is asked for", async () => {
-  const sources = (await readdir(new URL("www/src/chat", ROOT))).filter((name) => name.endsWith(".ts"));
-  const code = await Promise.all([
-    ...sources.map((name) => readFile(new URL(`www/src/chat/${name}`, ROOT), "utf8")),
-    readFile(new URL("www/src/shared-ui/numbers.ts", ROOT), "utf8"),
-    readFile(new URL("www/chat.html", ROOT), "utf8"),
-  ]);
-  const text = code.join("\n");
+  const read = (path) => readFile(new URL(path, ROOT), "utf8");
+  const sources = await readdir(new URL("www/src", ROOT), { recursive: true });
+  const code = sources.filter((path) => path.endsWith(".ts") && !/^(?:public|internal)\/|dictionary/.test(path));
+  const pages = (await readdir(new URL("www", ROOT))).filter((name) => name.endsWith(".html"));
+  const text = (
+    await Promise.all([...code.map((path) => read(`www/src/${path}`)), ...pages.map((name) => read(`www/${name}`))])
+  ).join("\n");
   const { en } = dictionary.dictionaries;
   for (const [, key] of text.matchAll(/data-t(?:-label|-title|-placeholder)?="(\w+)"/g)) assert.ok(key in en, key);
-  const built = /^(?:set|why|empty|note|switch)_/; // put together from a prefix and a name
+  const built = /^(?:set|why|empty|note|switch|shape|noise)_/; // put together from a prefix and a name
   const unused = Object.keys(en).filter((key) => !built.test(key) && !new RegExp(`["']${key}["']`).test(text));
   assert.deepEqual(unused, []);
 });

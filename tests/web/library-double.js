@@ -140,6 +140,60 @@ export class WasmLanguageModel {
   }
 }
 
+export class WasmImageModel {
+  static async load(files, options, loras, onProgress, abort) {
+    const names = files.names();
+    const hashes = {};
+    for (const name of names) hashes[name] = await sha256(await readAll(files, name, onProgress, 0));
+    const adapters = [];
+    for (const { files: own, name, scale } of loras) {
+      const [file] = own.names();
+      adapters.push({ name, scale, hash: await sha256(await own.read(file, 0, await own.size(file))) });
+    }
+    const sizes = {};
+    for (const name of options.ask ?? []) sizes[name] = (await files.size(name)) ?? null;
+    if (abort.aborted) throw { code: "Cancelled", message: "cancelled" };
+    const model = new WasmImageModel();
+    model.about = { architecture: "double", names, hashes, sizes, adapters, options };
+    return model;
+  }
+
+  info() {
+    return { ...this.about, defaultSize: [64, 32], multipleOf: 8 };
+  }
+
+  async generate(prompt, options, image, mask, latents, onStep, abort) {
+    if (this.gone) throw { code: "Gpu", message: "used after dispose" };
+    if (prompt === "refuse") throw { code: "Unsupported", message: "steps is 0: give 1 to 1000" };
+    const { width = 64, height = 32, steps = 3, batch = 1, seed = 5 } = options;
+    const pictures = [];
+    for (let picture = 0; picture < batch; picture++) {
+      for (let step = 1; step <= steps; step++) {
+        await sleep(options.pace ?? 1);
+        if (abort.aborted) throw { code: "Cancelled", message: "cancelled" };
+        const preview = Uint8ClampedArray.from({ length: 4 * 2 * 4 }, (_, i) => (i % 4 === 3 ? 255 : 10 * step));
+        onStep({ picture, step, steps, ms: 7, ...(options.preview === "latent" && { preview, width: 4, height: 2 }) });
+      }
+      // A picture to start from comes back as it is.
+      const value = (i) => (image ? image[4 * Math.floor(i / 3) + (i % 3)] / 255 : (i % 251) / 250);
+      pictures.push({
+        width,
+        height,
+        pixels: Float32Array.from({ length: width * height * 3 }, (_, i) => value(i)),
+        latents: Float32Array.from(latents ?? [0]),
+        seed: seed + picture,
+        parameters: `${prompt}\nSteps: ${steps}, Seed: ${seed + picture}, Size: ${width}x${height}`,
+        timings: { textMs: 1, stepMs: [7], decodeMs: 1, totalMs: 9, given: { options, mask: mask && Array.from(mask) } },
+      });
+    }
+    return pictures;
+  }
+
+  dispose() {
+    this.gone = true;
+  }
+}
+
 export async function probe(options) {
   return {
     supported: true,

@@ -369,15 +369,38 @@ test("two models speak at the same time, each in its turn", async () => {
 
 test("every tier and another family of kernels say the same", async () => {
   put("/m/tiny.gguf", GGUF);
-  const all = [{ tier: "base" }, { tier: "subgroups" }, { tier: "base", family: "generic" }];
+  const all = [
+    { tier: "base" },
+    { tier: "subgroups" },
+    { tier: "base", family: "generic" },
+    { tier: "subgroups", family: "generic" },
+  ];
   for (const options of all) {
     // The kernels are tested by what they say here.
     const info = await loaded("/m/tiny.gguf", { ...options, selfTest: false });
-    if (options.tier) assert.equal(info.tier, options.tier);
+    assert.deepEqual([info.tier, info.family], [options.tier, options.family ?? "software"]);
     const text = await page.evaluate(async () => (await model.generate("a", { raw: true, maxTokens: 6 })).text);
     assert.equal(text, "bcdefg", JSON.stringify(options));
     await page.evaluate(() => model.dispose());
   }
+});
+
+test("floats become eight or four bits while they stream, and the answer stays", async () => {
+  put("/m/tiny.gguf", GGUF);
+  const sizes = {};
+  for (const [quantize, name] of [
+    ["none", "F32"],
+    ["q8", "Q8_0"],
+    ["q4", "Q4_0"],
+  ]) {
+    const info = await loaded("/m/tiny.gguf", { quantize });
+    assert.equal(info.quantization, name);
+    sizes[quantize] = info.bytes.weights;
+    assert.equal(await chat("hello"), REPLY, quantize);
+  }
+  // 34 bytes for 32 floats' 128, 18 for all but the embeddings and the output.
+  assert.ok(sizes.q8 < sizes.none * 0.3 && sizes.q4 < sizes.q8, JSON.stringify(sizes));
+  await stillWell();
 });
 
 // ---- bad input -----------------------------------------------------------------------------------------------------
@@ -436,18 +459,27 @@ test("hundreds of damaged files: each is refused or loads, none takes the worker
         const answer = await attempt(() => ink.LanguageModel.load(new File([damaged], "damaged.gguf")));
         codes[answer.code ?? "loaded"] = (codes[answer.code ?? "loaded"] ?? 0) + 1;
         if (answer.code && !(answer.message.length > 10)) throw new Error(`no sentence: ${answer.message}`);
-        await answer.value?.dispose();
+        if (answer.code) continue;
+        // What loads is not to be trusted either: it says something, or why it doesn't.
+        const { value, code } = await attempt(() => answer.value.generate("a", { raw: true, maxTokens: 2 }));
+        const said = code ? `answering: ${code}` : typeof value.text === "string" && "answered";
+        codes[said] = (codes[said] ?? 0) + 1;
+        await answer.value.dispose();
+        // The one beside it does not notice.
+        if (i % 20 === 1 && (await keeper.generate("a", { raw: true, maxTokens: 2 })).text !== "bc") throw new Error(i);
       }
       return codes;
     },
     [put("/m/small.gguf", small), headEnd],
   );
   console.log(`damaged files: ${JSON.stringify(got)}`);
+  const { answered, "answering: Format": mute = 0, ...loads } = got;
   assert.equal(
-    Object.values(got).reduce((a, b) => a + b, 0),
+    Object.values(loads).reduce((a, b) => a + b, 0),
     300,
   );
   assert.ok(got.Format > 100, JSON.stringify(got));
+  assert.ok(answered > 20 && answered + mute === got.loaded, JSON.stringify(got));
   assert.equal(got.Gpu, undefined);
   await stillWell();
 });
@@ -494,6 +526,33 @@ test("calls that can't be answered are refused with a code, and the model goes o
   }
   assert.equal(got.long, "TooLarge");
   assert.equal(got.many, "TooLarge");
+  await stillWell();
+});
+
+test("a template that refuses a conversation is heard in its own words, and takes the next one", async () => {
+  const folder = tinyFolder();
+  const config = JSON.parse(folder["tokenizer_config.json"]);
+  config.chat_template = `{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}${config.chat_template}`;
+  folder["tokenizer_config.json"] = JSON.stringify(config);
+  const source = Object.fromEntries(
+    Object.entries(folder).map(([name, body]) => [name, put(`/m/strict/${name}`, body)]),
+  );
+  await loaded(source, { cache: false });
+  const talk = [
+    { role: "system", content: "be kind" },
+    { role: "user", content: "hello" },
+  ];
+  const got = await page.evaluate(async (talk) => {
+    const generation = model.generate(talk);
+    const pieces = [];
+    const heard = await attempt(async () => {
+      for await (const piece of generation) pieces.push(piece);
+    });
+    return { awaited: await attempt(() => generation), heard, pieces };
+  }, talk);
+  for (const { code, message } of [got.awaited, got.heard])
+    assert.deepEqual([code, message], ["Format", "chat template: System role not supported"]);
+  assert.deepEqual(got.pieces, []);
   await stillWell();
 });
 

@@ -1,16 +1,5 @@
-/** The models the picker names. Sizes are those of the files; whether one fits is asked of the library. */
-
-export interface Listed {
-  /** What `LanguageModel.load` is given. */
-  source: string;
-  name: string;
-  parameters: number;
-  /** Bytes of the file, rounded; the exact number comes from the file's own server. */
-  size: number;
-  quantization: string;
-  licence: string;
-  note: "demo" | "quick" | "balanced" | "thinks" | "strong";
-}
+/** The models the picker of the chat page names, and how what people type or drop becomes one of them. */
+import { choiceFromText as fromText, fileChoice, folderChoice, type Choice, type Listed } from "../shared-ui/models.js";
 
 export const DEMO: Listed = {
   source: "./models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -107,39 +96,9 @@ export const CATALOGUE: readonly Listed[] = [
   },
 ];
 
-/** A model someone may open: one of the list, one they named, or files they dropped. */
-export interface Choice {
-  key: string;
-  name: string;
-  source: string | File | Record<string, Blob>;
-  listed?: Listed;
-}
-
-export function choiceOf(listed: Listed): Choice {
-  return { key: listed.source, name: listed.name, source: listed.source, listed };
-}
-
-const HUB_PAGE = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface\.co|hf\.co)\//i;
-const HUB_NAME = /^[\w.-]+\/[\w.-]+(?:\/[^/@:\s]+)*(?:@[^@:\s]+)?(?::[\w-]+)?$/;
-
-/** Reads what someone typed or pasted: an address, or `owner/repo…` on the hub. Undefined where it can be neither. */
+/** Reads what someone typed or pasted; undefined where it can be no model. */
 export function choiceFromText(text: string): Choice | undefined {
-  const typed = text.trim();
-  // The address of a hub's page says the same as the shorter name, which is the one worth showing.
-  const name = typed
-    .replace(HUB_PAGE, "")
-    .replace(/\/(?:blob|resolve)\/main\/|\/tree\/main\/?$/, "/")
-    .replace(/[?#].*$|\/+$/, "");
-  if (HUB_PAGE.test(typed) && HUB_NAME.test(name) && !/\/(?:blob|resolve|tree)\//.test(name)) return named(name);
-  if (/^https?:\/\/\S+$/i.test(typed) || /^\.{0,2}\/\S+$/.test(typed)) return named(typed);
-  return HUB_NAME.test(typed) ? named(typed) : undefined;
-}
-
-function named(source: string): Choice {
-  const listed = CATALOGUE.find((entry) => entry.source === source);
-  if (listed) return choiceOf(listed);
-  const path = source.split(/[?#]/)[0]!.replace(/\/+$/, "");
-  return { key: source, name: path.slice(path.lastIndexOf("/") + 1) || source, source };
+  return fromText(text, CATALOGUE);
 }
 
 /** A choice for files from this device: one file by itself, several as the folder they came from. */
@@ -147,15 +106,7 @@ export function choiceFromFiles(files: Map<string, File>): Choice | undefined {
   const models = [...files].filter(([path]) => /\.(gguf|safetensors)$/i.test(path));
   const first = models[0];
   if (!first) return undefined;
-  if (models.length === 1 && /\.gguf$/i.test(first[0])) {
-    const file = first[1];
-    return { key: `file:${file.name}:${file.size}`, name: file.name.replace(/\.gguf$/i, ""), source: file };
-  }
+  if (models.length === 1 && /\.gguf$/i.test(first[0])) return fileChoice(first[1]);
   // Everything beside the weights is one folder: paths become relative to where config.json (or the weights) lie.
-  const anchor = [...files.keys()].find((path) => /(^|\/)config\.json$/.test(path)) ?? first[0];
-  const base = anchor.slice(0, anchor.lastIndexOf("/") + 1);
-  const folder: Record<string, Blob> = {};
-  for (const [path, file] of files) if (path.startsWith(base)) folder[path.slice(base.length)] = file;
-  const name = base.replace(/\/$/, "").split("/").pop() || first[1].name;
-  return { key: `folder:${name}:${Object.keys(folder).length}`, name, source: folder };
+  return folderChoice(files, [...files.keys()].find((path) => /(^|\/)config\.json$/.test(path)) ?? first[0]);
 }

@@ -3,6 +3,8 @@
  * `chosen` says which child is shown at every fork, so the visible thread is one walk from the root.
  * Plain records only, kept as they are in IndexedDB; no DOM here.
  */
+import { newId } from "../shared-ui/ids.js";
+import type { Trouble } from "../shared-ui/trouble.js";
 
 export interface Stats {
   promptTokens: number;
@@ -10,11 +12,6 @@ export interface Stats {
   completionTokens: number;
   tokensPerSecond: number;
   firstTokenMs: number;
-}
-
-export interface Trouble {
-  code: string;
-  message: string;
 }
 
 export interface Turn {
@@ -44,15 +41,6 @@ export interface Conversation {
   turns: Turn[];
   /** Shown child by parent id; the empty string stands for the root. */
   chosen: Record<string, string>;
-}
-
-let counter = 0;
-
-/** Ids only need to be unique in one browser; the counter separates ids made in the same millisecond. */
-export function newId(): string {
-  counter += 1;
-  const random = crypto.getRandomValues(new Uint32Array(1))[0]!.toString(36);
-  return `${Date.now().toString(36)}-${random}-${counter.toString(36)}`;
 }
 
 export function newConversation(system: string): Conversation {

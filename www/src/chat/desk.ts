@@ -5,6 +5,7 @@
 import type { GenerationResult } from "inkstone";
 import { Signal } from "../shared-ui/signal.js";
 import { RecordStore, readSetting, writeSetting } from "../shared-ui/storage.js";
+import { troubleOf } from "../shared-ui/trouble.js";
 import {
   addTurn,
   messagesFor,
@@ -16,9 +17,9 @@ import {
   type Turn,
 } from "./conversation.js";
 import { defaultSystem, settings, type Settings } from "./settings.js";
-import * as session from "./session.js";
+import { modelName, session, type State } from "./session.js";
 
-type Ready = Extract<session.State, { step: "ready" }>;
+type Ready = Extract<State, { step: "ready" }>;
 
 /** An answer while it is being written. */
 export interface Writing {
@@ -100,7 +101,7 @@ export class Desk {
     try {
       await this.store.put(conversation);
     } catch (error) {
-      this.notKept.set(session.troubleOf(error).message);
+      this.notKept.set(troubleOf(error).message);
     }
   }
 
@@ -220,7 +221,7 @@ export class Desk {
   ): Promise<void> {
     const messages = messagesFor(conversation, question);
     const turn = addTurn(conversation, question.id, "assistant", "");
-    turn.model = session.modelName(choice, model);
+    turn.model = modelName(choice, model);
     const generation = model.generate(messages, {
       ...samplingOptions(settings.value),
       onOverflow: overflow ?? "error",
@@ -254,7 +255,7 @@ export class Desk {
       turn.finish = result.finishReason;
       turn.stats = statsOf(result);
     } catch (error) {
-      const trouble = session.troubleOf(error);
+      const trouble = troubleOf(error);
       if (trouble.code === "Cancelled") turn.finish = "abort";
       else turn.trouble = trouble;
       if (trouble.code === "Gpu") await session.broken(trouble);

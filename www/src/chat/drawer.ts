@@ -2,13 +2,13 @@
 import { append, byId, fill, h } from "../shared-ui/dom.js";
 import { t, type Key } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
+import { numberField, type NumberField } from "../shared-ui/number-field.js";
 import type { Desk } from "./desk.js";
-import * as session from "./session.js";
+import { session } from "./session.js";
 import {
   DEFAULTS,
   RANGES,
   changeSettings,
-  clamped,
   defaultSystem,
   setDefaultSystem,
   settings,
@@ -58,8 +58,9 @@ export class Drawer {
 
   /** Everything anew: another language, or the defaults. */
   redraw(): void {
-    this.shows = [];
-    fill(this.fields, ...ORDER.map((name) => this.numberField(name)));
+    const fields = ORDER.map(fieldFor);
+    this.shows = fields.map(({ show }) => show);
+    fill(this.fields, ...fields.map(({ root }) => root));
     this.reasoning.checked = settings.value.reasoning;
     this.shownFor = "";
     this.draw();
@@ -82,48 +83,6 @@ export class Drawer {
     field.scrollIntoView({ block: "center" });
     field.focus();
     field.select();
-  }
-
-  private numberField(name: NumberSetting): HTMLElement {
-    const { min, max, step, slider } = RANGES[name];
-    const label = t(`set_${name}` as Key);
-    const value = settings.value[name];
-    const field = h("input", {
-      type: "number",
-      id: `set-${name}`,
-      min,
-      max,
-      step: step === 1 ? 1 : "any",
-      inputmode: step === 1 ? "numeric" : "decimal",
-      value: value ?? "",
-      placeholder: DEFAULTS[name] === null ? t(`empty_${name as "seed" | "contextLength"}`) : null,
-      "aria-describedby": `why-${name}`,
-    });
-    const range =
-      slider && h("input", { type: "range", min, max, step, value: value ?? min, "aria-label": label, tabindex: -1 });
-    const take = (text: string, final: boolean) => {
-      const next = text.trim() === "" ? DEFAULTS[name] : clamped(name, Number(text));
-      if (next === null && DEFAULTS[name] !== null) return final ? show() : undefined;
-      changeSettings({ [name]: next });
-      if (range && next !== null) range.value = String(next);
-      if (final) show();
-    };
-    const show = () => {
-      const now = settings.value[name];
-      field.value = now === null ? "" : String(now);
-      if (range) range.value = String(now);
-    };
-    this.shows.push(() => document.activeElement !== field && document.activeElement !== range && show());
-    field.addEventListener("input", () => take(field.value, false));
-    field.addEventListener("change", () => take(field.value, true));
-    if (range)
-      range.addEventListener("input", () => {
-        field.value = range.value;
-        take(range.value, false);
-      });
-    const row = h("div", { class: "setting" }, h("label", { for: field.id }, label), field);
-    append(row, [range, h("p", { class: "why", id: `why-${name}` }, t(`why_${name}` as Key))]);
-    return row;
   }
 
   private drawFacts(): void {
@@ -177,4 +136,17 @@ export class Drawer {
       ),
     ]);
   }
+}
+
+function fieldFor(name: NumberSetting): NumberField {
+  return numberField({
+    id: `set-${name}`,
+    label: t(`set_${name}` as Key),
+    why: t(`why_${name}` as Key),
+    range: RANGES[name],
+    empty: DEFAULTS[name],
+    placeholder: DEFAULTS[name] === null ? t(`empty_${name as "seed" | "contextLength"}`) : undefined,
+    value: () => settings.value[name],
+    change: (value) => changeSettings({ [name]: value }),
+  });
 }

@@ -1,30 +1,39 @@
 /** The chat page: puts the parts together and lets them follow the signals. */
+import type { LanguageModel } from "inkstone";
+import { announce } from "../shared-ui/announce.js";
 import { byId, fill, h } from "../shared-ui/dom.js";
-import { language, setLanguage, t, translatePage, type Language } from "../shared-ui/i18n.js";
+import { acceptDrops } from "../shared-ui/drop.js";
+import { firstModel } from "../shared-ui/first-model.js";
+import { language, t, translatePage } from "../shared-ui/i18n.js";
+import { Panel } from "../shared-ui/panel.js";
+import { Picker, STATUS, drawModelButton } from "../shared-ui/picker.js";
+import { Sides } from "../shared-ui/sides.js";
 import { writeSetting } from "../shared-ui/storage.js";
-import { setTheme, theme, type Theme } from "../shared-ui/theme.js";
-import { announce } from "./announce.js";
-import { DEMO, choiceFromText, choiceOf } from "./catalogue.js";
+import { wireSwitches } from "../shared-ui/switches.js";
+import type { Way } from "../shared-ui/trouble.js";
+import { CATALOGUE, DEMO, choiceFromFiles, choiceFromText } from "./catalogue.js";
 import { Composer } from "./composer.js";
 import { thread } from "./conversation.js";
 import { Desk } from "./desk.js";
 import { Drawer } from "./drawer.js";
-import { acceptDrops } from "./drop.js";
 import { Follower } from "./follow.js";
-import { Panel } from "./panel.js";
-import { Picker, STATUS, drawModelButton } from "./picker.js";
 import { Rail } from "./rail.js";
-import * as session from "./session.js";
-import { Sides } from "./sides.js";
+import { modelName, session } from "./session.js";
+import { changeSettings, settings } from "./settings.js";
 import { Speaker } from "./speaker.js";
 import { drawStats } from "./stats.js";
-import { supportPage } from "./support.js";
 import { Transcript, raiseMaxTokens } from "./transcript.js";
 
 class ChatPage {
-  private readonly sides = new Sides();
-  private readonly picker = new Picker();
-  private readonly panel: Panel;
+  private readonly sides = new Sides({ rail: true, drawer: false }, "", { rail: "new", drawer: "close-drawer" });
+  private readonly picker = new Picker(session, {
+    catalogue: CATALOGUE,
+    fromText: choiceFromText,
+    fromFiles: choiceFromFiles,
+    noName: "nameProblem",
+    noModel: "noModelInFiles",
+  });
+  private readonly panel: Panel<LanguageModel>;
   private readonly drawer: Drawer;
   private readonly transcript: Transcript;
   private readonly rail: Rail;
@@ -33,10 +42,11 @@ class ChatPage {
   private readonly follower: Follower;
 
   constructor(private readonly desk: Desk) {
-    this.panel = new Panel(
-      () => void this.picker.show(),
-      () => desk.waitNoMore(),
-    );
+    this.panel = new Panel(session, {
+      showPicker: () => void this.picker.show(),
+      cancelled: () => desk.waitNoMore(),
+      smaller: shorterContext,
+    });
     this.drawer = new Drawer(desk);
     this.transcript = new Transcript(byId("transcript"), desk, {
       showSetting: (name) => {
@@ -53,7 +63,7 @@ class ChatPage {
     this.listen();
     this.rail.draw();
     this.drawPage();
-    drawModelButton(byId("model-button"));
+    drawModelButton(byId("model-button"), session, modelName);
   }
 
   // --- Drawing -------------------------------------------------------------------------------------------------------
@@ -128,7 +138,7 @@ class ChatPage {
 
   private followModel(): void {
     session.state.watch((now) => {
-      drawModelButton(byId("model-button"));
+      drawModelButton(byId("model-button"), session, modelName);
       this.drawPage();
       this.drawer.draw();
       if (now.step !== "none" && now.step !== "trouble") {
@@ -154,12 +164,7 @@ class ChatPage {
       this.composer.field.focus();
     });
     byId("export-all").addEventListener("click", () => this.rail.exportAll());
-    const themes = byId<HTMLSelectElement>("theme");
-    themes.value = theme.value;
-    themes.addEventListener("change", () => setTheme(themes.value as Theme));
-    const languages = byId<HTMLSelectElement>("language");
-    languages.value = language.value;
-    languages.addEventListener("change", () => setLanguage(languages.value as Language));
+    wireSwitches();
     language.watch(() => {
       translatePage();
       this.transcript.redraw();
@@ -167,7 +172,7 @@ class ChatPage {
       this.rail.draw();
       this.picker.draw();
       this.drawPage();
-      drawModelButton(byId("model-button"));
+      drawModelButton(byId("model-button"), session, modelName);
     });
     addEventListener("keydown", (event) => this.key(event));
     addEventListener("pagehide", () => writeSetting("opening", undefined));
@@ -196,33 +201,12 @@ class ChatPage {
       this.composer.field.focus();
     }
   }
+}
 
-  // --- The first look at GPU and model -------------------------------------------------------------------------------
-
-  /** What the page does by itself: asks the GPU, then opens the model of last time or looks at one. */
-  async firstModel(): Promise<void> {
-    const asked = choiceFromText(new URLSearchParams(location.search).get("model") ?? "");
-    const last = session.lastChoice();
-    const answer = await session
-      .askDevice()
-      .catch((error: unknown) => ({ supported: false, reason: session.troubleOf(error).message }));
-    if (!answer.supported) {
-      fill(
-        byId("no-gpu"),
-        supportPage(answer.reason, () => location.reload()),
-      );
-      byId("desk").dataset.gpu = "none";
-      return;
-    }
-    if (asked) return session.choose(asked);
-    if (last?.died) announce(t("diedOpening", { name: last.choice.name }));
-    else if (last && (await session.keptPart(last.choice)) === "whole") {
-      await session.open(last.choice);
-      return;
-    }
-    // Without being asked the page looks only at the model it brings along: naming a hub model would tell the hub.
-    await session.choose(choiceOf(DEMO));
-  }
+/** A model that does not fit may do so with less to remember. */
+function shorterContext(): Way | undefined {
+  if ((settings.value.contextLength ?? Infinity) <= 1024) return undefined;
+  return { label: t("tryShorter"), go: () => changeSettings({ contextLength: 1024 }) };
 }
 
 /** Whether a message can be sent: to a model that is open, or one that a message may open. */
@@ -233,7 +217,7 @@ function canAnswer(): boolean {
 
 translatePage();
 const desk = await Desk.start();
-const page = new ChatPage(desk);
+new ChatPage(desk);
 document.documentElement.dataset.ready = "true";
 if (!desk.lasting) announce(t("notLasting"));
-void page.firstModel();
+void firstModel(session, choiceFromText, DEMO, () => t("noGpuWhat"));

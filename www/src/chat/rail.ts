@@ -1,9 +1,9 @@
 /** The quiet list at the left: conversations by day, with rename, export and delete behind one small button each. */
+import { announce, saveFile } from "../shared-ui/announce.js";
 import { byId, h, icon, iconButton } from "../shared-ui/dom.js";
 import { t } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
 import { writeSetting } from "../shared-ui/storage.js";
-import { announce, saveFile } from "./announce.js";
 import { draftOf } from "./composer.js";
 import { readExport, toMarkdown, type Conversation } from "./conversation.js";
 import type { Desk } from "./desk.js";
@@ -115,11 +115,9 @@ export class Rail {
       entry("pen", t("rename"), () => this.rename(conversation)),
       entry("save", t("exportMarkdown"), () => {
         const names = { user: t("you"), assistant: t("model"), system: t("system") };
-        saveFile(fileName(conversation, "md"), "text/markdown", toMarkdown(conversation, names));
+        saveFile(fileName(conversation, "md"), new Blob([toMarkdown(conversation, names)], { type: "text/markdown" }));
       }),
-      entry("save", t("exportJson"), () =>
-        saveFile(fileName(conversation, "json"), "application/json", JSON.stringify(conversation, null, 2)),
-      ),
+      entry("save", t("exportJson"), () => saveFile(fileName(conversation, "json"), json(conversation))),
       entry("trash", t("delete"), () => void this.remove(conversation)),
     );
     menu.addEventListener("keydown", (event) => {
@@ -173,7 +171,7 @@ export class Rail {
 
   /** All conversations in one file. */
   exportAll(): void {
-    saveFile(`inkstone-conversations.json`, "application/json", JSON.stringify(this.desk.list.value, null, 2));
+    saveFile("inkstone-conversations.json", json(this.desk.list.value));
   }
 
   /** Reads a file that `exportAll` or one conversation's export wrote. */
@@ -190,6 +188,10 @@ export class Rail {
       found.length > 0 ? t("imported", { n: numbers.count(found.length) }) : t("importFailed", { file: file.name }),
     );
   }
+}
+
+function json(value: unknown): Blob {
+  return new Blob([JSON.stringify(value, null, 2)], { type: "application/json" });
 }
 
 function fileName(conversation: Conversation, ending: string): string {

@@ -1,4 +1,5 @@
 /** How answers are sampled and how models are opened, kept from visit to visit. */
+import { within, type Range } from "../shared-ui/number-field.js";
 import { readSetting, writeSetting } from "../shared-ui/storage.js";
 import { Signal } from "../shared-ui/signal.js";
 
@@ -31,14 +32,6 @@ export const DEFAULTS: Settings = {
   reasoning: true,
 };
 
-export interface Range {
-  min: number;
-  max: number;
-  step: number;
-  /** Shown with a slider beside the number. */
-  slider: boolean;
-}
-
 export const RANGES: Record<NumberSetting, Range> = {
   temperature: { min: 0, max: 2, step: 0.05, slider: true },
   topP: { min: 0.05, max: 1, step: 0.01, slider: true },
@@ -52,10 +45,7 @@ export const RANGES: Record<NumberSetting, Range> = {
 
 /** The value inside its range and on its grid, or null where it is no number. */
 export function clamped(name: NumberSetting, value: unknown): number | null {
-  if (typeof value !== "number" || !Number.isFinite(value)) return null;
-  const { min, max, step } = RANGES[name];
-  const inside = Math.min(max, Math.max(min, value));
-  return step === 1 ? Math.round(inside) : Number(inside.toFixed(4));
+  return within(RANGES[name], value);
 }
 
 function read(): Settings {

@@ -4,7 +4,7 @@ import { t } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
 import { thread } from "./conversation.js";
 import type { Desk } from "./desk.js";
-import * as session from "./session.js";
+import { session } from "./session.js";
 
 export function drawStats(desk: Desk): void {
   const now = session.state.value;

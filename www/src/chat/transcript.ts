@@ -1,13 +1,13 @@
 /** The thread of messages. Views are kept by turn, so that drawing again disturbs neither focus nor a selection. */
+import { announce, copyText } from "../shared-ui/announce.js";
 import { append, fill, h, icon, iconButton } from "../shared-ui/dom.js";
-import { t } from "../shared-ui/i18n.js";
+import { t, type Key } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
-import { announce, copyText } from "./announce.js";
+import { troubleCard, type Way } from "../shared-ui/trouble.js";
 import { siblings, thread, type Conversation, type Turn } from "./conversation.js";
 import type { Desk } from "./desk.js";
 import { MarkdownView } from "./markdown.js";
 import { changeSettings, settings } from "./settings.js";
-import { troubleCard, type Way } from "./trouble.js";
 
 export interface Callbacks {
   showSetting: (name: "maxTokens") => void;
@@ -102,8 +102,10 @@ class TurnView {
       // Asking again opens the model first where it is closed.
       const reopen: Way = { ...again, label: t("openAgain") };
       const ways = turn.trouble.code === "TooLarge" ? [shorten] : turn.trouble.code === "Gpu" ? [reopen] : [again];
-      const sentence = turn.trouble.code === "TooLarge" ? t("troubleContext") : undefined;
-      this.extra.append(troubleCard(turn.trouble, busy ? [] : ways, sentence));
+      // While answering no file is read: the template refuses what it was given, or the weights are no numbers.
+      const sentences: Record<string, Key> = { TooLarge: "troubleContext", Format: "troubleAnswer" };
+      const sentence = sentences[turn.trouble.code];
+      this.extra.append(troubleCard(turn.trouble, busy ? [] : ways, sentence && t(sentence)));
     }
   }
 

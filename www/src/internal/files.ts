@@ -9,6 +9,13 @@ import { Store } from "./store.js";
 const MAX_STREAMS = 2;
 /** So much of a file that nobody asked for is fetched before the model counts as loaded; more than that, after it. */
 const MAX_WAIT = 16 * 1024 * 1024;
+/** Where CLIP's own tokenizer is published. */
+const CLIP = "https://huggingface.co/openai/clip-vit-large-patch14/resolve/main/";
+const CLIP_FILES = ["vocab.json", "merges.txt"];
+/** Where the tiny autoencoders are published, and what they are called in a model's folder. */
+const TINY = "https://huggingface.co/madebyollin/";
+const TINY_FOLDERS = ["taesd", "taesdxl"];
+const TINY_FILES = ["config.json", "diffusion_pytorch_model.safetensors"];
 const KNOWN = /\.(?:gguf|safetensors|json|jinja|txt|model)$/i;
 
 /** A file at hand. */
@@ -97,6 +104,32 @@ export class Files implements FileSet {
     }
   }
 
+  /**
+   * A checkpoint in a single file brings no tokenizer. Those for Stable Diffusion all have CLIP's, which is fetched from
+   * the hub unless it lies beside the file.
+   */
+  withTokenizer(): this {
+    const [only] = this.#names;
+    if (this.#names.length === 1 && only?.endsWith(".safetensors")) {
+      for (const name of CLIP_FILES) {
+        if (!this.#files.has(name)) this.#files.set(name, this.#remote(name, CLIP + name, false));
+      }
+    }
+    return this;
+  }
+
+  /** A tiny autoencoder for whatever model this is, from the hub unless it lies beside the model. */
+  withTiny(): this {
+    for (const folder of this.#names.length === 0 ? [] : TINY_FOLDERS) {
+      for (const file of TINY_FILES) {
+        const name = `${folder}/${file}`;
+        if (this.#names.includes(name)) continue;
+        this.#files.set(name, this.#remote(name, `${TINY}${folder}/resolve/main/${file}`, false));
+      }
+    }
+    return this;
+  }
+
   names(): string[] {
     return [...this.#names];
   }
@@ -111,6 +144,10 @@ export class Files implements FileSet {
       if (!file) throw new InkstoneError("Fetch", `${name}: the model has no such file: add it to the others`);
       return file.read(offset, length);
     });
+  }
+
+  rest(): void {
+    // Whoever opened them closes them.
   }
 
   /** Runs `job`, the error of which goes through Rust, where it is told in other words; the best ones are its own. */

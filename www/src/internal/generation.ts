@@ -1,19 +1,16 @@
-import type { Generation, GenerationResult } from "../public/types.js";
-
-/** Text that arrives piece by piece: every iterator starts at the beginning, and the result can be awaited as well. */
-export class TextGeneration implements Generation {
-  readonly #pieces: string[] = [];
-  readonly #result: Promise<GenerationResult>;
+/** What arrives piece by piece: every iterator starts at the beginning, and the result can be awaited as well. */
+export class LiveGeneration<Piece, Result> implements AsyncIterable<Piece>, PromiseLike<Result> {
+  readonly #pieces: Piece[] = [];
+  readonly #result: Promise<Result>;
   readonly #abort: () => void;
   #settled = false;
   #wake: (() => void)[] = [];
 
-  /** `run` gets the function that takes each piece of text. */
-  constructor(run: (push: (text: string) => void) => Promise<GenerationResult>, abort: () => void) {
+  /** `run` gets the function that takes each piece. */
+  constructor(run: (push: (piece: Piece) => void) => Promise<Result>, abort: () => void) {
     this.#abort = abort;
-    this.#result = run((text) => {
-      if (text === "") return;
-      this.#pieces.push(text);
+    this.#result = run((piece) => {
+      this.#pieces.push(piece);
       this.#wakeAll();
     });
     const settle = () => {
@@ -28,21 +25,19 @@ export class TextGeneration implements Generation {
     this.#abort();
   }
 
-  then<A = GenerationResult, B = never>(
-    fulfilled?: ((value: GenerationResult) => A | PromiseLike<A>) | null,
+  then<A = Result, B = never>(
+    fulfilled?: ((value: Result) => A | PromiseLike<A>) | null,
     rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#result.then(fulfilled, rejected);
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<string> {
+  async *[Symbol.asyncIterator](): AsyncIterator<Piece> {
     let finished = false;
     try {
       for (let i = 0; ;) {
-        const piece = this.#pieces[i];
-        if (piece !== undefined) {
-          i++;
-          yield piece;
+        if (i < this.#pieces.length) {
+          yield this.#pieces[i++] as Piece;
         } else if (this.#settled) {
           break;
         } else {

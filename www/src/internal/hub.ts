@@ -20,6 +20,10 @@ const QUANTIZATIONS = [
 const SPLIT = /-\d{5}-of-\d{5}\.gguf$/i;
 const NOT_A_MODEL = /(?:^|[/._-])(?:mmproj|imatrix|draft|lora|adapter)(?:[._-]|$)/i;
 const WEIGHTS = /^model(?:-\d+-of-\d+)?\.safetensors$/;
+/** The parts of a diffusers folder that are read. */
+const PARTS =
+  /^(?:scheduler|unet|vae|text_encoder(?:_2)?|tokenizer(?:_2)?)\/[^/]+\.(?:json|txt|safetensors)$/;
+const PIPELINE = "model_index.json";
 const INDEX = "model.safetensors.index.json";
 const BESIDE = [
   "config.json",
@@ -82,6 +86,9 @@ async function listFiles(
 
 /** The files of a repository that make one model: a GGUF file, or safetensors with what belongs to them. */
 export function pickFiles(files: string[], repo: string, quantization?: string): string[] {
+  if (files.includes(PIPELINE) && files.some((name) => PARTS.test(name) && name.endsWith(".safetensors"))) {
+    return [PIPELINE, ...files.filter((name) => PARTS.test(name))];
+  }
   const gguf = files.filter((name) => /\.gguf$/i.test(name) && !NOT_A_MODEL.test(name));
   if (gguf.length > 0) return [pickGguf(gguf, repo, quantization)];
   if (quantization !== undefined) {
@@ -94,12 +101,10 @@ export function pickFiles(files: string[], repo: string, quantization?: string):
     const whole = folder.includes("model.safetensors");
     return folder.filter((name) => !whole || !/^model-|\.index\.json$/.test(name));
   }
-  const has = files.includes("model_index.json")
-    ? "is a diffusion model"
-    : files.some((name) => /\.(?:bin|pth?|ckpt)$/i.test(name))
+  const has = files.some((name) => /\.(?:bin|pth?|ckpt)$/i.test(name))
       ? "has only pickled PyTorch weights"
-      : "has neither a GGUF file nor safetensors with a config.json";
-  const advice = "look for a GGUF or safetensors version of a language model";
+    : "has neither a GGUF file nor safetensors with a config.json";
+  const advice = "look for a GGUF or safetensors version of the model";
   throw new InkstoneError("Unsupported", `\`${repo}\` ${has}: ${advice}`);
 }
 

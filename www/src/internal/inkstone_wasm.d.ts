@@ -1,5 +1,14 @@
 // What the worker uses of the module that wasm-bindgen writes beside it.
-import type { Estimate, GenerationResult, Message, ModelInfo, ProbeResult, Progress } from "../public/types.js";
+import type {
+  Estimate,
+  GenerationResult,
+  ImageInfo,
+  Message,
+  ModelInfo,
+  ProbeResult,
+  Progress,
+} from "../public/types.js";
+import type { WirePicture, WireStep } from "./protocol.js";
 
 export default function init(options: { module_or_path: URL }): Promise<unknown>;
 
@@ -11,6 +20,8 @@ export interface FileSet {
   size(name: string): Promise<number | undefined>;
   /** Exactly `length` bytes. */
   read(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Nothing will be read for a while. */
+  rest(): void;
 }
 
 export class AbortFlag {
@@ -19,7 +30,6 @@ export class AbortFlag {
 }
 
 export class WasmLanguageModel {
-  private constructor();
   static load(
     files: FileSet,
     options: object,
@@ -36,6 +46,34 @@ export class WasmLanguageModel {
   tokenize(text: string, special: boolean): Uint32Array;
   detokenize(ids: Uint32Array): string;
   logits(ids: Uint32Array): Promise<Float32Array>;
+  dispose(): void;
+}
+
+/** A LoRA to add to the weights. */
+export interface LoraFiles {
+  files: FileSet;
+  name: string;
+  scale: number;
+}
+
+export class WasmImageModel {
+  static load(
+    files: FileSet,
+    options: object,
+    loras: LoraFiles[],
+    onProgress: (progress: Progress) => void,
+    abort: AbortFlag,
+  ): Promise<WasmImageModel>;
+  info(): ImageInfo;
+  generate(
+    prompt: string,
+    options: object,
+    image: Uint8Array | undefined,
+    mask: Uint8Array | undefined,
+    latents: Float32Array | undefined,
+    onStep: (step: WireStep) => void,
+    abort: AbortFlag,
+  ): Promise<WirePicture[]>;
   dispose(): void;
 }
 

@@ -19,15 +19,19 @@ export function tokenIds(tokens: ArrayLike<number>): Uint32Array {
 /**
  * A copy that survives `postMessage` and JSON: plain objects, arrays and values. Functions and undefined members are
  * left out, halves of characters are replaced, and the proxies in which frameworks wrap their state are read through.
+ * Throws `Unsupported` for what is no number, which JSON would turn into nothing; `key` names it.
  */
-export function plain<T>(value: T): T {
+export function plain<T>(value: T, key = "a value"): T {
   if (value === Number.NEGATIVE_INFINITY) return LEAST as T;
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw new InkstoneError("Unsupported", `${key} is ${value}: give a number`);
+  }
   if (typeof value === "string") return value.replace(LONE, "\ufffd") as T;
-  if (Array.isArray(value)) return Array.from(value, plain) as T;
+  if (Array.isArray(value)) return Array.from(value, (member) => plain(member, key)) as T;
   if (value === null || typeof value !== "object" || value instanceof Blob || ArrayBuffer.isView(value)) return value;
   const copy: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(value)) {
-    if (member !== undefined && typeof member !== "function") copy[key] = plain(member);
+    if (member !== undefined && typeof member !== "function") copy[key] = plain(member, key);
   }
   return copy as T;
 }

@@ -5,6 +5,10 @@ import type {
   Estimate,
   GenerateOptions,
   GenerationResult,
+  ImageInfo,
+  ImageLoadOptions,
+  ImageOptions,
+  ImageTimings,
   LoadOptions,
   Message,
   ModelInfo,
@@ -20,6 +24,30 @@ export type Description = { key: string } & (
 );
 
 export type WireLoadOptions = Omit<LoadOptions, "signal" | "onProgress" | "lora" | "hub">;
+export type WireImageLoadOptions = Omit<ImageLoadOptions, "signal" | "onProgress" | "lora" | "hub">;
+export type WireImageOptions = Omit<ImageOptions, "signal" | "image" | "mask" | "latents">;
+/** A LoRA on its way to the worker. */
+export type WireLora = { source: Description; name: string; scale: number };
+/** A step of a picture; the preview is RGBA. */
+export interface WireStep {
+  picture: number;
+  step: number;
+  steps: number;
+  ms: number;
+  preview?: Uint8ClampedArray<ArrayBuffer>;
+  width?: number;
+  height?: number;
+}
+/** A finished picture: `pixels` is [height, width, 3] in 0 to 1, `latents` [channels, h, w]. */
+export interface WirePicture {
+  width: number;
+  height: number;
+  pixels: Float32Array;
+  latents: Float32Array;
+  seed: number;
+  parameters: string;
+  timings: ImageTimings;
+}
 export type WireGenerateOptions = Omit<GenerateOptions, "signal" | "onReasoning">;
 
 /** What the page may ask of the worker: arguments, answer, and what comes in between. */
@@ -37,6 +65,23 @@ export interface Calls {
   tokenize: { args: { model: number; text: string; special: boolean }; answer: Uint32Array; event: never };
   detokenize: { args: { model: number; tokens: Uint32Array }; answer: string; event: never };
   logits: { args: { model: number; tokens: Uint32Array }; answer: Float32Array; event: never };
+  loadImage: {
+    args: { source: Description; options: WireImageLoadOptions; loras: WireLora[] };
+    answer: { model: number; info: ImageInfo };
+    event: Progress;
+  };
+  paint: {
+    args: {
+      model: number;
+      prompt: string;
+      options: WireImageOptions;
+      image?: Uint8ClampedArray<ArrayBuffer>;
+      mask?: Uint8ClampedArray<ArrayBuffer>;
+      latents?: Float32Array;
+    };
+    answer: { pictures: WirePicture[]; info: ImageInfo };
+    event: WireStep;
+  };
   dispose: { args: { model: number }; answer: void; event: never };
   probe: { args: { options: DeviceOptions }; answer: ProbeResult; event: never };
   estimate: { args: { source: Description; options: WireLoadOptions }; answer: Estimate; event: never };

@@ -2,12 +2,16 @@ import { InkstoneError } from "../public/error.js";
 import { Files } from "./files.js";
 import { prepareAdapter } from "./gpu.js";
 import { throwIfAborted } from "./http.js";
-import init, { AbortFlag, estimate, probe, WasmLanguageModel } from "./inkstone_wasm.js";
+import init, { AbortFlag, estimate, probe, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
+import { Lasting } from "./lasting.js";
+import type { Description, WireLoadOptions } from "./protocol.js";
 import { serve, type Handlers } from "./rpc.js";
 import { clearStore, deleteFromStore, listStore } from "./store.js";
 
 let ready: Promise<unknown> | undefined;
-const models = new Map<number, WasmLanguageModel>();
+const models = new Map<number, WasmLanguageModel | WasmImageModel>();
+/** Files that loaded models may read again. */
+const lasting = new Map<number, Lasting[]>();
 let nextModel = 1;
 let lastLoad: Promise<unknown> = Promise.resolve();
 
@@ -23,9 +27,9 @@ async function wasm(): Promise<void> {
   }
 }
 
-function model(id: number): WasmLanguageModel {
+function model<M>(id: number, kind: abstract new (...args: never) => M): M {
   const found = models.get(id);
-  if (!found) throw new InkstoneError("Unsupported", "the model has been disposed of: load it again");
+  if (!(found instanceof kind)) throw new InkstoneError("Unsupported", "the model has been disposed of: load it again");
   return found;
 }
 
@@ -50,50 +54,99 @@ function inTurn<T>(job: () => Promise<T>): Promise<T> {
   return turn;
 }
 
+/** Opens the files of `sources` and hands them to `load`; what it makes is kept until it is disposed of. */
+function loadModel<M extends WasmLanguageModel | WasmImageModel, P extends { file: string }>(
+  sources: Description[],
+  options: WireLoadOptions,
+  signal: AbortSignal,
+  emit: (progress: P & { local: boolean }) => void,
+  load: (files: Files[], options: object, report: (progress: P) => void, flag: AbortFlag) => Promise<M>,
+): Promise<{ model: number; info: ReturnType<M["info"]> }> {
+  return inTurn(async () => {
+    throwIfAborted(signal);
+    const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
+    const files: Files[] = [];
+    let complete = false;
+    try {
+      for (const source of sources) {
+        files.push(await Files.open(source, options.cache === false ? "off" : "keep", signal));
+      }
+      // Rust may be in the middle of something else when the page no longer wants the model.
+      signal.addEventListener("abort", () => files.forEach((f) => void f.close(false)), { once: true });
+      const isLocal = (name: string) => files[0]?.isLocal(name) ?? false;
+      const loaded = await withFlag(signal, (flag) =>
+        load(files, { ...options, adapterInfo }, (p) => emit({ ...p, local: isLocal(p.file) }), flag),
+      );
+      const id = nextModel++;
+      models.set(id, loaded);
+      complete = true;
+      return { model: id, info: loaded.info() as ReturnType<M["info"]> };
+    } catch (error) {
+      throw files.find((f) => f.failure)?.failure ?? error;
+    } finally {
+      for (const f of files) await f.close(complete);
+    }
+  });
+}
+
 const handlers: Handlers = {
   load: ({ source, options }, { signal, emit }) =>
-    inTurn(async () => {
-      throwIfAborted(signal);
-      const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
-      const files = await Files.open(source, options.cache === false ? "off" : "keep", signal);
-      // Rust may be in the middle of something else when the page no longer wants the model.
-      signal.addEventListener("abort", () => void files.close(false), { once: true });
-      let complete = false;
-      try {
-        const loaded = await withFlag(signal, (flag) =>
-          WasmLanguageModel.load(
-            files,
-            { ...options, adapterInfo },
-            (progress) => emit({ ...progress, local: files.isLocal(progress.file) }),
-            flag,
-          ),
-        );
-        const id = nextModel++;
-        models.set(id, loaded);
-        complete = true;
-        return { model: id, info: loaded.info() };
-      } catch (error) {
-        throw files.failure ?? error;
-      } finally {
-        await files.close(complete);
-      }
-    }),
+    loadModel([source], options, signal, emit, ([files], all, report, flag) =>
+      WasmLanguageModel.load(files as Files, all, report, flag),
+    ),
+
+  loadImage: async ({ source, options, loras }, { signal, emit }) => {
+    const sources = [source, ...loras.map((l) => l.source)];
+    const open = async (i: number): Promise<Files> => {
+      const again = new AbortController().signal;
+      return complemented(await Files.open(sources[i] as Description, options.cache === false ? "off" : "read", again), i);
+    };
+    const complemented = (files: Files, i: number) => {
+      if (i > 0) return files;
+      return options.vae === "tiny" ? files.withTokenizer().withTiny() : files.withTokenizer();
+    };
+    let kept: Lasting[] = [];
+    const loaded = await loadModel(sources, options, signal, emit, (opened, all, report, flag) => {
+      kept = opened.map((files, i) => new Lasting(complemented(files, i), () => open(i)));
+      const [own, ...others] = kept as [Lasting, ...Lasting[]];
+      const adapters = others.map((files, i) => ({ files, name: loras[i]?.name ?? "", scale: loras[i]?.scale ?? 1 }));
+      return WasmImageModel.load(own, all, adapters, report, flag);
+    });
+    for (const files of kept) files.loaded();
+    lasting.set(loaded.model, kept);
+    return loaded;
+  },
 
   generate: ({ model: id, input, options }, { signal, emit }) =>
     withFlag(signal, (flag) =>
-      model(id).generate(input, options, (text, reasoning) => emit({ text, reasoning: reasoning ?? "" }), flag),
+      model(id, WasmLanguageModel).generate(
+        input,
+        options,
+        (text, reasoning) => emit({ text, reasoning: reasoning ?? "" }),
+        flag,
+      ),
     ),
 
-  tokenize: async ({ model: id, text, special }) => model(id).tokenize(text, special),
+  paint: ({ model: id, prompt, options, image, mask, latents }, { signal, emit }) =>
+    withFlag(signal, async (flag) => {
+      const bytes = (rgba?: Uint8ClampedArray<ArrayBuffer>) => rgba && new Uint8Array(rgba.buffer);
+      const painter = model(id, WasmImageModel);
+      const pictures = await painter.generate(prompt, options, bytes(image), bytes(mask), latents, emit, flag);
+      return { pictures, info: painter.info() };
+    }),
 
-  detokenize: async ({ model: id, tokens }) => model(id).detokenize(tokens),
+  tokenize: async ({ model: id, text, special }) => model(id, WasmLanguageModel).tokenize(text, special),
 
-  logits: async ({ model: id, tokens }) => model(id).logits(tokens),
+  detokenize: async ({ model: id, tokens }) => model(id, WasmLanguageModel).detokenize(tokens),
+
+  logits: async ({ model: id, tokens }) => model(id, WasmLanguageModel).logits(tokens),
 
   dispose: async ({ model: id }) => {
     const found = models.get(id);
     models.delete(id);
     found?.dispose();
+    for (const files of lasting.get(id) ?? []) files.rest();
+    lasting.delete(id);
   },
 
   probe: async ({ options }) => {
@@ -118,7 +171,7 @@ const handlers: Handlers = {
     const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
     const files = await Files.open(source, options.cache === false ? "off" : "read", signal);
     try {
-      const answer = await estimate(files, { ...options, adapterInfo });
+      const answer = await estimate(files.withTokenizer(), { ...options, adapterInfo });
       return { ...answer, download: Math.max(0, answer.download - (await files.localBytes())) };
     } catch (error) {
       throw files.failure ?? error;

@@ -2,5 +2,7 @@ export { cache } from "./cache.js";
 export { estimate, probe } from "./device.js";
 export { InkstoneError } from "./error.js";
 export type { ErrorCode } from "./error.js";
+export { ImageModel } from "./image.js";
 export { LanguageModel } from "./language.js";
+export { parseParameters, readParameters } from "./parameters.js";
 export type * from "./types.js";

@@ -1,5 +1,5 @@
 import { cancelled, connection, notify, type Connection } from "../internal/client.js";
-import { TextGeneration } from "../internal/generation.js";
+import { LiveGeneration } from "../internal/generation.js";
 import { plain, tokenIds } from "../internal/plain.js";
 import { Queue } from "../internal/queue.js";
 import { describeSource } from "../internal/source.js";
@@ -66,7 +66,7 @@ export class LanguageModel {
             "generate",
             { model: this.#model, input: plain(input), options: plain(rest) },
             ({ text, reasoning }) => {
-              push(text);
+              if (text !== "") push(text);
               if (reasoning !== "") notify(onReasoning, reasoning);
             },
           );
@@ -79,7 +79,8 @@ export class LanguageModel {
         },
         () => abortedBeforeStart(),
       );
-    return new TextGeneration(this.#life.signal.aborted ? () => Promise.reject(disposed()) : run, () => own.abort());
+    const refused = () => Promise.reject(disposed());
+    return new LiveGeneration(this.#life.signal.aborted ? refused : run, () => own.abort());
   }
 
   /** Token ids of a text. With `special`, the text of special tokens becomes them and the model's own are added. */
@@ -117,7 +118,7 @@ export class LanguageModel {
   }
 }
 
-async function free(link: Connection, model: number): Promise<void> {
+export async function free(link: Connection, model: number): Promise<void> {
   try {
     await link.call("dispose", { model });
   } catch (error) {
@@ -126,7 +127,7 @@ async function free(link: Connection, model: number): Promise<void> {
   }
 }
 
-function disposed(): InkstoneError {
+export function disposed(): InkstoneError {
   return new InkstoneError("Unsupported", "the model has been disposed of: load it again");
 }
 

@@ -41,6 +41,10 @@ export interface LoadOptions extends DeviceOptions {
   cache?: boolean;
   /** How long one submit may hold the GPU. */
   priority?: "interactive" | "background";
+  /**
+   * Adapters, merged into an image model's weights. A prompt may ask for another scale with `<lora:name:0.8>`, the name being
+   * its file's without the ending; 0 takes it off for that picture.
+   */
   lora?: { source: Source; scale?: number }[];
   /** Where hub names are looked up. Default `"https://huggingface.co"`; a mirror with the same addresses also works. */
   hub?: string;
@@ -56,6 +60,139 @@ export interface ModelInfo {
   bytes: { weights: number; cache: number; scratch: number };
   tier: string;
   adapter: string;
+}
+
+/** What is known of a loaded image model. Sizes are `[width, height]` in pixels. */
+export interface ImageInfo {
+  architecture: string;
+  /** The parts that were loaded, by their names in a diffusers folder. */
+  components: string[];
+  defaultSize: [number, number];
+  defaultSteps: number;
+  defaultGuidance: number;
+  defaultSampler: SamplerName;
+  samplers: SamplerName[];
+  /** Sides must be a multiple of this. */
+  multipleOf: number;
+  /** The LoRAs that it was loaded with, by the names that prompts call them: `<lora:name:0.8>`. */
+  loras: string[];
+  parameters: number;
+  quantization: string;
+  /**
+   * On the GPU: weights that are there now, what the latest picture took besides, and the most that was there at any moment
+   * of the load or, once there was one, of the latest call.
+   */
+  bytes: { weights: number; scratch: number; peak: number };
+  tier: string;
+  adapter: string;
+}
+
+/** `ddpm` and `deis` are there for models whose own schedule names them. */
+export type SamplerName =
+  | "ddim"
+  | "euler"
+  | "euler_a"
+  | "heun"
+  | "dpmpp_2m"
+  | "dpmpp_2m_karras"
+  | "lcm"
+  | "unipc"
+  | "pndm"
+  | "lms"
+  | "ddpm"
+  | "deis";
+
+export interface ImageLoadOptions extends LoadOptions {
+  /**
+   * Which autoencoder paints the finished picture. `"full"`: the model's own. `"tiny"`: a small, fast one (TAESD), from the
+   * model's folder `taesd` (`taesdxl` for SDXL) or from the hub. Default `"auto"`: the model's own, and a tiny one that
+   * lies in its folder for previews.
+   */
+  vae?: "auto" | "full" | "tiny";
+  /**
+   * Whether the text encoders stay on the GPU. `"release"`: they leave once a prompt is encoded, and a new prompt reads them
+   * again from where the files are kept. Default `"auto"`: they leave if all together would not fit.
+   */
+  textEncoder?: "auto" | "keep" | "release";
+}
+
+export interface ImageOptions {
+  /** What the picture should not show. */
+  negativePrompt?: string;
+  /** Pixels; default: the model's own size, or that of `image`. */
+  width?: number;
+  height?: number;
+  steps?: number;
+  /** How far the prompt is followed; up to 1 the negative prompt plays no part and a step takes half the time. */
+  guidanceScale?: number;
+  /** Default: random. Picture `i` of a batch uses `seed + i`. */
+  seed?: number;
+  /** Whose seeds to reproduce: torch's on the CPU (diffusers, ComfyUI; the default) or on a GPU (AUTOMATIC1111). */
+  noise?: "cpu" | "gpu";
+  /** Default: the model's own. */
+  sampler?: SamplerName;
+  /** How much fresh noise `ddim` adds. */
+  eta?: number;
+  /** Layers of the text encoder to leave out, counted from its end. */
+  clipSkip?: number;
+  /** How many pictures. */
+  batch?: number;
+  /** A picture to start from; it is scaled to `width` and `height`. */
+  image?: ImageBitmapSource;
+  /** How much of `image` is repainted, above 0 and up to 1. Default 0.8. */
+  strength?: number;
+  /** What of `image` is repainted: white. */
+  mask?: ImageBitmapSource;
+  /** The seed of a second noise that is mixed in. */
+  variationSeed?: number;
+  /** How much of it, 0 to 1. */
+  variationStrength?: number;
+  /** What the steps show: nothing, a rough view of the latents, or what a small decoder makes of them. */
+  preview?: "none" | "latent" | "tiny";
+  signal?: AbortSignal;
+  /** Start from these instead of the seed's noise, `[batch, channels, h, w]`. */
+  latents?: Float32Array;
+}
+
+/** One step of one picture of a batch. */
+export interface ImageStep {
+  /** Which picture of the batch, from 0. */
+  picture: number;
+  /** From 1 to `steps`. */
+  step: number;
+  steps: number;
+  preview?: ImageBitmap;
+  /** How long this step took. */
+  ms: number;
+}
+
+export interface ImageTimings {
+  textMs: number;
+  stepMs: number[];
+  decodeMs: number;
+  totalMs: number;
+}
+
+export interface ImageResult {
+  bitmap: ImageBitmap;
+  /** A PNG that tells how it was made in its `parameters` text chunk. */
+  blob(): Promise<Blob>;
+  /** `[height, width, 3]` in 0 to 1, before rounding. */
+  pixels(): Promise<Float32Array>;
+  /** What the picture was decoded from, `[channels, h, w]`. */
+  latents(): Promise<Float32Array>;
+  seed: number;
+  /** How it was made, as AUTOMATIC1111 writes it. */
+  parameters: string;
+  timings: ImageTimings;
+}
+
+/**
+ * Pictures being painted. Iterate it for the steps, or await it for the pictures; both at once work too. Leaving a
+ * `for await` loop early aborts it, as `abort()` does: the result is then a rejection with `Cancelled`.
+ */
+export interface ImageGeneration extends AsyncIterable<ImageStep>, PromiseLike<ImageResult[]> {
+  abort(): void;
 }
 
 export interface TextPart {

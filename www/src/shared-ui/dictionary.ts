@@ -1,6 +1,11 @@
 /** Every text the pages show. The two languages have the same keys; the type makes a missing one a compile error. */
+import { paintEn, paintZh } from "./dictionary-paint.js";
 
 const en = {
+  // Between the pages
+  pages: "Pages",
+  chatPage: "Chat",
+  paintPage: "Paint",
   // The frame
   skip: "Skip to the message field",
   conversations: "Conversations",
@@ -98,6 +103,7 @@ const en = {
   onThisDevice: "on this device",
   alreadyHere: "Already on this device.",
   fromThisDevice: "from this device",
+  fromHub: "from the hub",
   parameterCount: "{n} parameters",
   tryShorter: "Try with a shorter context",
   pickerTitle: "Choose a model",
@@ -155,6 +161,8 @@ const en = {
   troubleTooLarge: "This model needs more memory than the browser gives. Choose a smaller one or a shorter context.",
   troubleContext:
     "The conversation has grown longer than the model can read. Leave out the oldest messages, or begin a new one.",
+  troubleAnswer:
+    "The model does not take this conversation as it is, perhaps its system prompt or the order of its turns, or its file is damaged. The details say which.",
   troubleGpu: "The graphics card stopped working for this page. Opening the model again brings it back.",
   troubleFetch:
     "The download did not come through. Check the address and the network, then try again: it goes on where it stopped where the server allows it.",
@@ -224,12 +232,16 @@ const en = {
   factScratch: "working space",
   factAdapter: "Adapter",
   factTier: "Tier",
+  ...paintEn,
 };
 
 export type Key = keyof typeof en;
 export type Language = "en" | "zh";
 
 const zh: Record<Key, string> = {
+  pages: "页面",
+  chatPage: "对话",
+  paintPage: "作画",
   skip: "跳到输入框",
   conversations: "对话",
   newConversation: "新对话",
@@ -322,6 +334,7 @@ const zh: Record<Key, string> = {
   onThisDevice: "已在本机",
   alreadyHere: "已存在本机。",
   fromThisDevice: "来自本机",
+  fromHub: "需联网下载",
   parameterCount: "{n} 参数",
   tryShorter: "缩短上下文再试",
   pickerTitle: "选择模型",
@@ -375,6 +388,7 @@ const zh: Record<Key, string> = {
   troubleUnsupported: "这类模型暂时还不能在这里运行。请换一个。",
   troubleTooLarge: "这个模型需要的内存超过浏览器所能给的。请选小一些的模型，或缩短上下文。",
   troubleContext: "对话已超过模型一次能读的长度。可略去最早的消息，或开始新对话。",
+  troubleAnswer: "模型不接受这样的对话（可能是系统提示词或消息次序），或者它的文件已损坏。详情里写明了原因。",
   troubleGpu: "显卡停止为本页工作了。重新打开模型即可恢复。",
   troubleFetch: "下载没有成功。请检查网址和网络后重试：服务器支持时会从中断处继续。",
   troubleOther: "出了点问题。你写的内容都还在，请重试。",
@@ -436,6 +450,7 @@ const zh: Record<Key, string> = {
   factScratch: "工作区",
   factAdapter: "显卡",
   factTier: "等级",
+  ...paintZh,
 };
 
 export const dictionaries: Record<Language, Record<Key, string>> = { en, zh };

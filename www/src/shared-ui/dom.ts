@@ -68,7 +68,14 @@ const DRAWINGS = {
   file: "M5.5 3h6l3 3v11h-9zM11.5 3v3h3",
   folder: "M3 5h5l1.5 2H17v9H3z",
   dots: "M5 10h.01M10 10h.01M15 10h.01",
-  dice: "M4 4h12v12H4zM7.5 7.5h.01M12.5 12.5h.01M10 10h.01",
+  brush: "M4 16c2.6 0 4-.9 4-2.6 0-1-.8-1.8-1.8-1.8-2 0-1.2 3-2.2 4.4zM7.6 11.8L15 4.4l1.2 1.2-7.2 7.6",
+  picture: "M3.5 4.5h13v11h-13zM3.5 13l3.6-3.6 3 3 2.4-2.4 4 4M13 7.6h.01",
+  minus: "M10 3.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM7 10h6",
+  lock: "M5 9.5h10v7H5zM7 9.5V7a3 3 0 0 1 6 0v2.5",
+  unlock: "M5 9.5h10v7H5zM7 9.5V7a3 3 0 0 1 5.6-1.5",
+  undo: "M7.5 4.5L4 8l3.5 3.5M4 8h7.5a4 4 0 0 1 0 8H8",
+  copies: "M7 7h9v9H7zM4 13V4h9",
+  grid: "M4 4h5v5H4zM11 4h5v5h-5zM4 11h5v5H4zM11 11h5v5h-5z",
   search: "M9 4a5 5 0 1 1 0 10A5 5 0 0 1 9 4zM13 13l4 4",
 } as const;
 

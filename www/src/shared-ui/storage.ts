@@ -1,4 +1,4 @@
-/** What the pages keep in this browser: settings in localStorage, conversations in IndexedDB. Nothing is sent. */
+/** What the pages keep in this browser: settings in localStorage, records in IndexedDB. Nothing is sent. */
 
 const PREFIX = "inkstone.";
 
@@ -23,6 +23,11 @@ export function writeSetting(name: string, value: unknown): boolean {
   }
 }
 
+const TABLES = ["conversations", "pictures"] as const;
+export type Table = (typeof TABLES)[number];
+/** Goes up with every table that is added: the browser then asks for it to be made. */
+const VERSION = 2;
+
 function promised<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -39,12 +44,13 @@ export class RecordStore<T extends { id: string }> {
     private readonly table: string,
   ) {}
 
-  static async open<T extends { id: string }>(table: string): Promise<RecordStore<T>> {
+  static async open<T extends { id: string }>(table: Table): Promise<RecordStore<T>> {
     try {
-      const request = indexedDB.open("inkstone-pages", 1);
+      const request = indexedDB.open("inkstone-pages", VERSION);
       request.onupgradeneeded = () => {
-        if (!request.result.objectStoreNames.contains("conversations")) {
-          request.result.createObjectStore("conversations", { keyPath: "id" });
+        for (const name of TABLES) {
+          if (request.result.objectStoreNames.contains(name)) continue;
+          request.result.createObjectStore(name, { keyPath: "id" });
         }
       };
       const database = await promised(request);
@@ -78,11 +84,11 @@ export class RecordStore<T extends { id: string }> {
     await promised(this.database.transaction(this.table, "readwrite").objectStore(this.table).put(record));
   }
 
-  async delete(id: string): Promise<void> {
-    if (!this.database) {
-      this.memory.delete(id);
-      return;
-    }
-    await promised(this.database.transaction(this.table, "readwrite").objectStore(this.table).delete(id));
+  /** All of them or none. */
+  async delete(...ids: string[]): Promise<void> {
+    for (const id of ids) this.memory.delete(id);
+    if (!this.database || ids.length === 0) return;
+    const transaction = this.database.transaction(this.table, "readwrite");
+    await Promise.all(ids.map((id) => promised(transaction.objectStore(this.table).delete(id))));
   }
 }

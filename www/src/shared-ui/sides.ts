@@ -1,6 +1,6 @@
 /** The rail and the drawer: beside the page where there is room, over it where there is none. */
-import { byId } from "../shared-ui/dom.js";
-import { readSetting, writeSetting } from "../shared-ui/storage.js";
+import { byId } from "./dom.js";
+import { readSetting, writeSetting } from "./storage.js";
 
 type Side = "rail" | "drawer";
 /** Below these widths a side lies over the page; style.css says the same. */
@@ -8,15 +8,18 @@ const OVER: Record<Side, MediaQueryList> = {
   rail: matchMedia("(max-width: 860px)"),
   drawer: matchMedia("(max-width: 1180px)"),
 };
-/** Open at first where there is room. */
-const AT_FIRST: Record<Side, boolean> = { rail: true, drawer: false };
-const FIRST_IN: Record<Side, string> = { rail: "new", drawer: "close-drawer" };
 const SIDES = ["rail", "drawer"] as const;
 
 export class Sides {
   private readonly page = byId("desk");
 
-  constructor() {
+  /** `atFirst`: which are open where there is room; `remember`: how the names of this page's settings begin. */
+  constructor(
+    private readonly atFirst: Record<Side, boolean>,
+    private readonly remember: string,
+    /** What has the focus once a side is open. */
+    private readonly firstIn: Record<Side, string> = { rail: "close-rail", drawer: "close-drawer" },
+  ) {
     for (const side of SIDES) {
       this.place(side);
       OVER[side].addEventListener("change", () => this.place(side));
@@ -29,12 +32,12 @@ export class Sides {
   /** Opens or closes a side because someone asked for it; the focus goes along. */
   open(side: Side, open: boolean): void {
     const over = OVER[side].matches;
-    if (!over) writeSetting(side, open);
+    if (!over) writeSetting(this.remember + side, open);
     else if (open)
       for (const other of SIDES) if (other !== side && OVER[other].matches) this.page.dataset[other] = "closed";
     this.page.dataset[side] = open ? "open" : "closed";
     this.settle();
-    byId(open ? FIRST_IN[side] : `open-${side}`).focus();
+    byId(open ? this.firstIn[side] : `open-${side}`).focus();
   }
 
   /** Closes the side that lies over the page; false where there is none. */
@@ -45,7 +48,8 @@ export class Sides {
   }
 
   private place(side: Side): void {
-    this.page.dataset[side] = !OVER[side].matches && readSetting(side, AT_FIRST[side]) ? "open" : "closed";
+    this.page.dataset[side] =
+      !OVER[side].matches && readSetting(this.remember + side, this.atFirst[side]) ? "open" : "closed";
     this.settle();
   }
 

@@ -1,28 +1,35 @@
 /** The card that leads from "no model" to "ready": what it is, whether it fits, how far it is, what went wrong. */
-import { fill, h, icon } from "../shared-ui/dom.js";
-import { t, type Key } from "../shared-ui/i18n.js";
-import * as numbers from "../shared-ui/numbers.js";
-import type { Choice } from "./catalogue.js";
-import * as session from "./session.js";
-import { changeSettings, settings } from "./settings.js";
+import { fill, h, icon } from "./dom.js";
+import { t, type Key } from "./i18n.js";
+import * as numbers from "./numbers.js";
+import type { Choice } from "./models.js";
+import type { Fit, Kept, Progress, Session, State } from "./session.js";
 import { troubleCard, type Way } from "./trouble.js";
 
-const PHASES: Record<session.Progress["phase"], Key> = {
+const PHASES: Record<Progress["phase"], Key> = {
   download: "phaseDownload",
   upload: "phaseUpload",
   compile: "phaseCompile",
   ready: "phaseReady",
 };
 
-export class Panel {
+/** What a page does around its model's card. */
+export interface Around {
+  showPicker: () => void;
+  cancelled: () => void;
+  /** The change that may make a model fit which does not; undefined where there is none (left). */
+  smaller?: () => Way | undefined;
+}
+
+export class Panel<Model extends { dispose(): Promise<void> }> {
   readonly root = h("section", { class: "panel", id: "panel" });
   private bar: LoadingBar | undefined;
   /** True while the focus was in here and what had it is gone. */
   private orphan = false;
 
   constructor(
-    private readonly showPicker: () => void,
-    private readonly cancelled: () => void,
+    private readonly session: Session<Model>,
+    private readonly around: Around,
   ) {
     session.progress.watch((now) => now && this.bar?.update(now));
   }
@@ -39,7 +46,7 @@ export class Panel {
   }
 
   private drawStep(): void {
-    const now = session.state.value;
+    const now = this.session.state.value;
     this.bar = undefined;
     this.root.dataset.step = now.step;
     if (now.step === "none" || now.step === "ready")
@@ -47,21 +54,21 @@ export class Panel {
     else if (now.step === "checking") fill(this.root, cardHead(now.choice), h("p", { class: "fit" }, t("checking")));
     else if (now.step === "chosen") this.drawChosen(now.choice, now.fit, now.kept);
     else if (now.step === "loading") {
-      this.bar = new LoadingBar(now.choice, () => (this.cancelled(), now.cancel()));
+      this.bar = new LoadingBar(now.choice, () => (this.around.cancelled(), now.cancel()));
       fill(this.root, ...this.bar.parts);
-      if (session.progress.value) this.bar.update(session.progress.value);
+      if (this.session.progress.value) this.bar.update(this.session.progress.value);
     } else fill(this.root, cardHead(now.choice), this.trouble(now));
   }
 
-  private drawChosen(choice: Choice, fit: session.Fit, kept: session.Kept): void {
+  private drawChosen(choice: Choice, fit: Fit, kept: Kept): void {
     const open = h(
       "button",
-      { type: "button", class: "button", id: "open-model", onClick: () => void session.open(choice) },
+      { type: "button", class: "button", id: "open-model", onClick: () => void this.session.open(choice) },
       kept === "whole"
         ? t("openModel")
         : t(kept === "part" ? "goOnDownloading" : "downloadModel", { size: numbers.bytes(fit.download) }),
     );
-    const shorter = !fit.fits && (settings.value.contextLength ?? Infinity) > 1024;
+    const smaller = fit.fits ? undefined : this.around.smaller?.();
     fill(
       this.root,
       cardHead(choice),
@@ -71,18 +78,18 @@ export class Panel {
         "div",
         { class: "ways" },
         fit.fits && open,
-        shorter &&
+        smaller &&
           h(
             "button",
             {
               type: "button",
               class: "button quiet",
               onClick: () => {
-                changeSettings({ contextLength: 1024 });
-                void session.choose(choice);
+                smaller.go();
+                void this.session.choose(choice);
               },
             },
-            t("tryShorter"),
+            smaller.label,
           ),
         this.otherButton(fit.fits ? "otherModels" : "chooseModel"),
       ),
@@ -90,21 +97,22 @@ export class Panel {
   }
 
   private otherButton(label: Key): HTMLButtonElement {
-    return h("button", { type: "button", class: "button quiet", onClick: this.showPicker }, t(label));
+    return h("button", { type: "button", class: "button quiet", onClick: this.around.showPicker }, t(label));
   }
 
-  private trouble(now: Extract<session.State, { step: "trouble" }>): HTMLElement {
+  private trouble(now: Extract<State<Model>, { step: "trouble" }>): HTMLElement {
     const { choice, trouble } = now;
     const again: Way = {
       label: t("tryAgain"),
-      go: () => void (now.loading ? session.open(choice) : session.choose(choice)),
+      go: () => void (now.loading ? this.session.open(choice) : this.session.choose(choice)),
     };
-    const other: Way = { label: t("chooseModel"), go: this.showPicker };
-    const shorter: Way = {
-      label: t("tryShorter"),
+    const other: Way = { label: t("chooseModel"), go: this.around.showPicker };
+    const smaller = this.around.smaller?.();
+    const anew: Way | undefined = smaller && {
+      label: smaller.label,
       go: () => {
-        changeSettings({ contextLength: 1024 });
-        void session.open(choice);
+        smaller.go();
+        void this.session.open(choice);
       },
     };
     switch (trouble.code) {
@@ -113,7 +121,7 @@ export class Panel {
       case "Gpu":
         return troubleCard(trouble, [{ ...again, label: t("openAgain") }, other]);
       case "TooLarge":
-        return troubleCard(trouble, (settings.value.contextLength ?? Infinity) > 1024 ? [shorter, other] : [other]);
+        return troubleCard(trouble, anew ? [anew, other] : [other]);
       default:
         return troubleCard(trouble, [other, again]);
     }
@@ -127,7 +135,7 @@ export function cardHead(choice: Choice): HTMLElement {
     ? [
         t("parameterCount", { n: numbers.parameters(listed.parameters) }),
         numbers.bytes(listed.size),
-        listed.quantization,
+        ...(listed.quantization ? [listed.quantization] : []),
         listed.licence,
       ]
     : [typeof choice.source === "string" ? choice.source : t("fromThisDevice")];
@@ -139,7 +147,7 @@ export function cardHead(choice: Choice): HTMLElement {
   );
 }
 
-export function fitLine(fit: session.Fit, stored: boolean): HTMLElement {
+export function fitLine(fit: Fit, stored: boolean): HTMLElement {
   return h(
     "p",
     { class: fit.fits ? "fit yes" : "fit no" },
@@ -184,7 +192,7 @@ class LoadingBar {
     ];
   }
 
-  update(now: session.Progress): void {
+  update(now: Progress): void {
     // Only bytes are worth counting: compiling is short, and nobody knows how short.
     const counted = now.phase === "download" || now.phase === "upload";
     const fraction = !counted ? 1 : now.total > 0 ? Math.min(1, now.loaded / now.total) : 0;

@@ -1,24 +1,38 @@
 /** The dialog for choosing a model: a named one, one from the hub or any address, or files from this device. */
-import { append, byId, fill, h, icon, iconButton } from "../shared-ui/dom.js";
-import { t, type Key } from "../shared-ui/i18n.js";
-import * as numbers from "../shared-ui/numbers.js";
+import { append, byId, fill, h, icon, iconButton } from "./dom.js";
+import { t, type Key } from "./i18n.js";
+import * as numbers from "./numbers.js";
 import { announce } from "./announce.js";
-import { CATALOGUE, choiceFromFiles, choiceFromText, choiceOf, type Choice, type Listed } from "./catalogue.js";
-import * as session from "./session.js";
+import { choiceOf, isSame, type Choice, type Listed } from "./models.js";
+import type { Session, State } from "./session.js";
+import { troubleOf } from "./trouble.js";
 
-export class Picker {
+/** What a page offers to choose from. */
+export interface Offer {
+  catalogue: readonly Listed[];
+  fromText(text: string): Choice | undefined;
+  fromFiles(files: Map<string, File>): Choice | undefined;
+  /** Said where a text names no model, and where files hold none. */
+  noName: Key;
+  noModel: Key;
+}
+
+export class Picker<Model extends { dispose(): Promise<void> }> {
   private readonly dialog = byId<HTMLDialogElement>("picker");
   private readonly field = byId<HTMLInputElement>("model-name");
   private readonly list = byId("models");
   private readonly kept = byId("kept");
-  private stored: Awaited<ReturnType<typeof session.storedModels>> = [];
+  private stored: Awaited<ReturnType<Session<Model>["storedModels"]>> = [];
 
-  constructor() {
+  constructor(
+    private readonly session: Session<Model>,
+    private readonly offer: Offer,
+  ) {
     byId<HTMLFormElement>("name-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      const choice = choiceFromText(this.field.value);
+      const choice = this.offer.fromText(this.field.value);
       const problem = byId("name-problem");
-      problem.textContent = choice ? "" : t("nameProblem");
+      problem.textContent = choice ? "" : t(this.offer.noName);
       this.field.setAttribute("aria-invalid", String(!choice));
       if (choice) this.take(choice);
     });
@@ -44,40 +58,40 @@ export class Picker {
   async show(): Promise<void> {
     this.draw();
     if (!this.dialog.open) this.dialog.showModal();
-    this.stored = await session.storedModels();
+    this.stored = await this.session.storedModels();
     this.draw();
   }
 
   takeFiles(files: Map<string, File>): void {
-    const choice = choiceFromFiles(files);
+    const choice = this.offer.fromFiles(files);
     if (choice) this.take(choice);
-    else announce(t("noModelInFiles"));
+    else announce(t(this.offer.noModel));
   }
 
   private take(choice: Choice): void {
     this.dialog.close();
-    void session.choose(choice);
+    void this.session.choose(choice);
   }
 
   draw(): void {
-    fill(this.list, ...CATALOGUE.map((listed) => this.row(listed)));
+    fill(this.list, ...this.offer.catalogue.map((listed) => this.row(listed)));
     this.drawKept();
   }
 
   private isStored(source: string): boolean {
-    return this.stored.some((entry) => entry.complete && session.isSame(entry.source, source));
+    return this.stored.some((entry) => entry.complete && isSame(entry.source, source));
   }
 
   private row(listed: Listed): HTMLLIElement {
-    const now = session.state.value;
+    const now = this.session.state.value;
     const current = now.step !== "none" && now.choice.key === listed.source;
-    const budget = session.device.value?.budgetBytes ?? 0;
+    const budget = this.session.device.value?.budgetBytes ?? 0;
     // A first guess from the size alone; choosing it asks the library for the exact answer.
     const likely: Key | undefined = this.isStored(listed.source)
       ? "onThisDevice"
       : budget === 0
         ? undefined
-        : listed.size * 1.15 + 64e6 <= budget
+        : (listed.gpu ?? listed.size * 1.15 + 64e6) <= budget
           ? "likelyFits"
           : "likelyNot";
     const tone = likely === "likelyNot" ? "no" : likely ? "yes" : "";
@@ -93,17 +107,22 @@ export class Picker {
           onClick: () => this.take(choiceOf(listed)),
         },
         h("span", { class: "model-name" }, listed.name),
-        h("span", { class: "model-note" }, t(`note_${listed.note}`)),
+        h("span", { class: "model-note" }, this.note(listed)),
         h(
           "span",
           { class: "model-facts" },
           h("span", {}, numbers.bytes(listed.size)),
-          h("span", {}, listed.quantization),
+          listed.quantization && h("span", {}, listed.quantization),
           h("span", {}, listed.licence),
         ),
         likely && h("span", { class: `chip ${tone}` }, t(likely)),
       ),
     );
+  }
+
+  private note({ note, source }: Listed): string {
+    const words = t(`note_${note}`);
+    return source.startsWith("./") ? words : `${words} · ${t("fromHub")}`;
   }
 
   private drawKept(): void {
@@ -116,8 +135,8 @@ export class Picker {
         "ul",
         {},
         ...this.stored.map(({ source, bytes, complete }) => {
-          const name = source.slice(source.lastIndexOf("/") + 1);
-          const choice = choiceFromText(source);
+          const choice = this.offer.fromText(source);
+          const name = choice?.name ?? source;
           return h(
             "li",
             {},
@@ -138,18 +157,18 @@ export class Picker {
 
   private async forget(source: string): Promise<void> {
     try {
-      await session.forget(source);
+      await this.session.forget(source);
       announce(t("forgotten"));
     } catch (error) {
-      announce(session.troubleOf(error).message);
+      announce(troubleOf(error).message);
     }
-    this.stored = await session.storedModels();
+    this.stored = await this.session.storedModels();
     this.draw();
     this.field.focus();
   }
 }
 
-export const STATUS: Record<session.State["step"], Key> = {
+export const STATUS: Record<State<unknown>["step"], Key> = {
   none: "statusNone",
   checking: "statusChecking",
   chosen: "statusChosen",
@@ -159,14 +178,14 @@ export const STATUS: Record<session.State["step"], Key> = {
 };
 
 /** The button in the bar: which model, and in one dot how it is doing. */
-export function drawModelButton(button: HTMLElement): void {
+export function drawModelButton<Model extends { dispose(): Promise<void> }>(
+  button: HTMLElement,
+  session: Session<Model>,
+  nameOf: (choice: Choice, model: Model) => string,
+): void {
   const now = session.state.value;
   const name =
-    now.step === "none"
-      ? t("chooseModel")
-      : now.step === "ready"
-        ? session.modelName(now.choice, now.model)
-        : now.choice.name;
+    now.step === "none" ? t("chooseModel") : now.step === "ready" ? nameOf(now.choice, now.model) : now.choice.name;
   button.dataset.step = now.step;
   button.title = t(STATUS[now.step]);
   fill(

@@ -1,7 +1,20 @@
 /** Trouble as people see it: what happened, what to do, a button that does it, and the code folded away. */
-import { append, h } from "../shared-ui/dom.js";
-import { t, type Key } from "../shared-ui/i18n.js";
-import type { Trouble } from "./conversation.js";
+import { append, h } from "./dom.js";
+import { t, type Key } from "./i18n.js";
+
+export interface Trouble {
+  code: string;
+  message: string;
+}
+
+/** What is known about something that was thrown, whoever threw it. */
+export function troubleOf(error: unknown): Trouble {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return {
+    code: typeof code === "string" ? code : error instanceof Error ? error.name : "Error",
+    message: typeof message === "string" ? message : String(error),
+  };
+}
 
 const SENTENCES: Record<string, Key> = {
   Format: "troubleFormat",

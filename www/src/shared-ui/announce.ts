@@ -1,5 +1,5 @@
 /** A short note at the bottom of the page, with an optional way back. */
-import { fill, h } from "../shared-ui/dom.js";
+import { fill, h } from "./dom.js";
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -27,8 +27,8 @@ export async function copyText(text: string): Promise<boolean> {
 }
 
 /** Hands a file to the person: made here, saved by the browser, sent nowhere. */
-export function saveFile(name: string, type: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type }));
+export function saveFile(name: string, content: Blob): void {
+  const address = URL.createObjectURL(content);
   const link = h("a", { href: address, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);

@@ -1,5 +1,5 @@
 /** Files and folders dropped anywhere on the page. */
-import { byId } from "../shared-ui/dom.js";
+import { byId } from "./dom.js";
 
 /** Reads every file below a dropped folder; names are paths, `folder/config.json`. */
 async function filesBelow(entry: FileSystemEntry, path: string, into: Map<string, File>): Promise<void> {

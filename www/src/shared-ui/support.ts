@@ -1,6 +1,6 @@
 /** No WebGPU: which browsers have it, and for the one in hand the exact switch. */
-import { append, h } from "../shared-ui/dom.js";
-import { t, type Key } from "../shared-ui/i18n.js";
+import { append, h } from "./dom.js";
+import { t, type Key } from "./i18n.js";
 import { copyText } from "./announce.js";
 
 type Browser = "insecure" | "chromeLinux" | "chrome" | "android" | "firefox" | "ios" | "safari" | "other";
@@ -33,13 +33,14 @@ const TABLE: [string, Key][] = [
   ["Linux", "haveLinux"],
 ];
 
-export function supportPage(reason: string | undefined, again: () => void): HTMLElement {
+/** `what`: what the page can't do now, and what it still can. */
+export function supportPage(what: string, reason: string | undefined, again: () => void): HTMLElement {
   const browser = browserInHand(navigator.userAgent, isSecureContext);
   const page = h(
     "section",
     { class: "support", role: "alert" },
     h("h1", { class: "line" }, t("noGpuLine")),
-    h("p", {}, t("noGpuWhat")),
+    h("p", {}, what),
     h("h2", {}, t("noGpuHere")),
     h("p", {}, t(`switch_${browser}`)),
   );
