@@ -283,6 +283,27 @@ fn wrong_input_is_refused_and_the_next_call_works() {
 }
 
 #[test]
+fn a_template_that_raises_is_heard_and_the_model_goes_on() {
+    let bench = Bench::open();
+    let strict = format!(
+        "{{% if messages[0].role == 'system' %}}{{{{ raise_exception('System role not supported') }}}}{{% endif %}}{TEMPLATE}"
+    );
+    let mut files = folder::whole(&Case::read("llama3_gqa"));
+    files.insert("chat_template.jinja".into(), strict.into());
+    let strict = bench.load_from(&MemoryFiles(files), 200).unwrap();
+    let options = GenerateOptions { raw: false, ..raw(6) };
+    let user = json!({ "role": "user", "content": "HELLO" });
+    let want = generate(&model(&bench, 200), &json!([user]), &options).tokens;
+    for overflow in [OnOverflow::Error, OnOverflow::TruncateOldest, OnOverflow::Shift] {
+        let talk = json!([{ "role": "system", "content": "BE-KIND" }, user]);
+        let options = GenerateOptions { on_overflow: overflow, ..options.clone() };
+        let e = fails(&strict, &talk, &options);
+        assert_eq!((e.code(), e.to_string().as_str()), ("Format", "chat template: System role not supported"));
+        assert_eq!(generate(&strict, &json!([user]), &options).tokens, want, "the next conversation is answered");
+    }
+}
+
+#[test]
 fn weights_split_over_small_bindings_change_nothing() {
     let files = MemoryFiles(folder::whole(&Case::read("qwen2")));
     let tokens: Vec<u32> = (0..40).map(|i| i * 7 % 60 + 2).collect();

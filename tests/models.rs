@@ -12,6 +12,10 @@ mod decode;
 mod folder;
 #[path = "models/gguf.rs"]
 mod gguf;
+#[path = "models/quantize.rs"]
+mod quantize;
+#[path = "models/quantized.rs"]
+mod quantized;
 #[path = "models/run.rs"]
 mod run;
 #[path = "models/smollm2.rs"]

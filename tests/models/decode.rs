@@ -4,14 +4,19 @@ use crate::case::Case;
 use crate::folder;
 use crate::run::{Bench, best, generate, logits, tolerance};
 use crate::tolerance::check;
+use inkstone::dtype::DType;
 use inkstone::generate::{GenerateOptions, GenerationResult, LanguageModel};
+use inkstone::gpu::{Buffer, Family, Gpu, GpuOptions, Graph, Tier, Weight, WeightStore};
+use inkstone::shape::Shape;
+use pollster::block_on;
+use std::rc::Rc;
 
 /// Cases with all the kinds of attention there are: grouped, with biases, windows, norms of heads, no positions.
 const CASES: [&str; 7] =
     ["llama3_gqa", "llama_biases", "mistral_window", "qwen2_yarn", "qwen3", "smollm2_tiny", "smollm3"];
 
 /// Continues a text greedily by `count` tokens, with the log-probabilities of the likeliest.
-fn continued(model: &LanguageModel, text: &str, count: usize) -> GenerationResult {
+pub fn continued(model: &LanguageModel, text: &str, count: usize) -> GenerationResult {
     let options = GenerateOptions {
         max_tokens: Some(count),
         raw: true,
@@ -34,7 +39,7 @@ fn log_softmax(row: &[f32]) -> Vec<f64> {
 
 /// Compares an answer with the logits of prompt and answer computed at once. Returns the prompt's tokens.
 #[track_caller]
-fn compare(model: &LanguageModel, case: &Case, text: &str, answer: &GenerationResult, what: &str) {
+pub fn compare(model: &LanguageModel, case: &Case, text: &str, answer: &GenerationResult, what: &str) {
     let (prompt, vocab) = (model.tokenizer().encode(text, true), case.vocab());
     assert_eq!(answer.usage.prompt_tokens, prompt.len(), "{what}: tokens of the prompt");
     let tokens: Vec<u32> = prompt.iter().chain(&answer.tokens).copied().collect();
@@ -61,7 +66,7 @@ fn compare(model: &LanguageModel, case: &Case, text: &str, answer: &GenerationRe
 }
 
 /// A text of `length` letters that every case's vocabulary has as tokens of their own.
-fn letters(length: usize, step: usize) -> String {
+pub fn letters(length: usize, step: usize) -> String {
     (0..length).map(|i| char::from(b'!' + ((i * step + i * i / 7) % 58) as u8)).collect()
 }
 
@@ -103,5 +108,39 @@ fn what_an_earlier_call_left_in_the_cache_changes_no_answer() {
             assert!(cached >= least && cached < answer.usage.prompt_tokens, "{name}, {what}: {cached} tokens reused");
             compare(&fresh, &case, &text, &answer, &format!("{name}, {what}"));
         }
+    }
+}
+
+/// The kernels that a device gets for the sum of a row, by their names.
+fn kernels(gpu: &Rc<Gpu>) -> Vec<String> {
+    let store = WeightStore::new(gpu);
+    let slice = store.reserve(DType::F32, 0, 1, 256, 0);
+    block_on(store.commit()).expect("memory for a vector");
+    let graph = Graph::new(gpu);
+    let row = graph.given(&Buffer::storage(gpu, "a row", 256).region(), [1, 64]);
+    row.rms_norm(&Weight::new(Shape::from([64]), vec![slice]), 1e-5, None).keep();
+    graph.variants().iter().map(|v| v.label()).collect()
+}
+
+/// The kernels of an adapter that computes on the CPU are the same on every tier; those of a GPU are not, and yet they
+/// say the same.
+#[test]
+fn every_tier_says_the_same_with_kernels_of_its_own() {
+    let best = Bench::at(None).gpu.adapter().tier;
+    let mut seen = Vec::new();
+    let case = Case::read("llama3_gqa");
+    for tier in [Tier::Base, Tier::Subgroups].into_iter().filter(|t| *t <= best) {
+        let options = GpuOptions { tier: Some(tier), family: Some(Family::Generic), ..GpuOptions::default() };
+        let bench = Bench { gpu: block_on(Gpu::open(&options)).expect("a Vulkan driver is there") };
+        assert_eq!((bench.gpu.adapter().tier, bench.gpu.adapter().family), (tier, Family::Generic));
+        let model = bench.load(folder::whole(&case)).unwrap();
+        bench.compare(&model, &case, &format!("({}, generic)", tier.name()));
+        let kernels = kernels(&bench.gpu);
+        println!("{}: {kernels:?}", tier.name());
+        seen.push((kernels, continued(&model, &letters(30, 5), 12).tokens));
+    }
+    for pair in seen.windows(2) {
+        assert_ne!(pair[0].0, pair[1].0, "two tiers got the same kernels");
+        assert_eq!(pair[0].1, pair[1].1, "two tiers say different tokens");
     }
 }

@@ -108,16 +108,60 @@ fn llama3_factors(config: &Value, scaling: &Value, dims: usize) -> Vec<f32> {
         .collect()
 }
 
+/// A tensor of a file: its GGUF name, its shape, outermost dimension first, the number of its encoding, its bytes.
+pub type Tensor = (String, Vec<usize>, u32, Vec<u8>);
+
 /// The whole file of a case whose matrices are stored as `stored`: the same weights, so the same logits.
 pub fn file(case: &Case, stored: Stored, without: Without) -> Vec<u8> {
+    let mut all = tensors(case, stored);
+    all.retain(|t| t.0 != without.tensor);
+    with_tensors(case, without, &all)
+}
+
+/// The file of a case with other tensors.
+pub fn with_tensors(case: &Case, without: Without, tensors: &[Tensor]) -> Vec<u8> {
+    let w = metadata(case, without);
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend((tensors.len() as u64).to_le_bytes());
+    file.extend(w.entries.to_le_bytes());
+    let mut table = Writer { bytes: w.bytes, entries: 0 };
+    let mut offset = 0u64;
+    for (name, shape, kind, bytes) in tensors {
+        table.text(name);
+        table.bytes.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().rev().for_each(|&d| table.bytes.extend((d as u64).to_le_bytes()));
+        table.bytes.extend(kind.to_le_bytes());
+        table.bytes.extend(offset.to_le_bytes());
+        offset += bytes.len().next_multiple_of(32) as u64;
+    }
+    file.extend(table.bytes);
+    file.resize(file.len().next_multiple_of(32), 0);
+    for (.., bytes) in tensors {
+        file.extend(bytes);
+        file.resize(file.len().next_multiple_of(32), 0);
+    }
+    file
+}
+
+/// What the converter names a case's family, and its rope scaling with the kind of it.
+fn family_and_rope(case: &Case) -> (&str, &Value, &str) {
     let c = &case.config;
-    let (heads, kv, size) = case.heads();
     // The converter makes Mistral models "llama", which computes the same (but knows no sliding window).
     let family = if case.family() == "mistral" { "llama" } else { case.family() };
-    let interleaved = matches!(family, "llama" | "smollm3");
     let scaling = if c["rope_parameters"].is_object() { &c["rope_parameters"] } else { &c["rope_scaling"] };
-    let kind = scaling["rope_type"].as_str().or(scaling["type"].as_str()).unwrap_or("default");
+    (family, scaling, scaling["rope_type"].as_str().or(scaling["type"].as_str()).unwrap_or("default"))
+}
 
+/// Whether files of this family have the rows of queries and keys as neighbouring pairs.
+fn interleaved(family: &str) -> bool {
+    matches!(family, "llama" | "smollm3")
+}
+
+fn metadata(case: &Case, without: Without) -> Writer {
+    let c = &case.config;
+    let (heads, kv, size) = case.heads();
+    let (family, scaling, kind) = family_and_rope(case);
     let mut w = Writer::default();
     let key = |k: &str| format!("{family}.{k}");
     w.str("general.architecture", family);
@@ -135,7 +179,7 @@ pub fn file(case: &Case, stored: Stored, without: Without) -> Vec<u8> {
         w.u32(&key("attention.key_length"), size);
         w.u32(&key("attention.value_length"), size);
     }
-    if interleaved {
+    if interleaved(family) {
         w.u32(&key("rope.dimension_count"), size);
         w.u32(&key("vocab_size"), case.vocab());
     }
@@ -157,17 +201,23 @@ pub fn file(case: &Case, stored: Stored, without: Without) -> Vec<u8> {
         w.u32("tokenizer.ggml.bos_token_id", 0);
         w.u32("tokenizer.ggml.eos_token_id", 1);
     }
+    w
+}
 
-    let mut tensors: Vec<(String, Vec<usize>, u32, Vec<u8>)> = Vec::new();
+/// The tensors of a case whose matrices are stored as `stored`, as the converter writes them.
+pub fn tensors(case: &Case, stored: Stored) -> Vec<Tensor> {
+    let (heads, kv, size) = case.heads();
+    let (family, scaling, kind) = family_and_rope(case);
+    let mut tensors = Vec::new();
     if kind == "llama3" {
-        let factors = llama3_factors(c, scaling, size);
+        let factors = llama3_factors(&case.config, scaling, size);
         let bytes = factors.iter().flat_map(|f| f.to_le_bytes()).collect();
         tensors.push(("rope_freqs.weight".to_string(), vec![factors.len()], Stored::F32.gguf(), bytes));
     }
     for made in case.tensors() {
         let made: Made = match () {
-            () if interleaved && made.name.contains("q_proj") => made.interleaved(heads),
-            () if interleaved && made.name.contains("k_proj") => made.interleaved(kv),
+            () if interleaved(family) && made.name.contains("q_proj") => made.interleaved(heads),
+            () if interleaved(family) && made.name.contains("k_proj") => made.interleaved(kv),
             () => made,
         };
         let bytes = made.bytes(stored);
@@ -177,27 +227,5 @@ pub fn file(case: &Case, stored: Stored, without: Without) -> Vec<u8> {
         };
         tensors.push((gguf_name(&made.name), made.shape, kind.gguf(), bytes));
     }
-    tensors.retain(|t| t.0 != without.tensor);
-
-    let mut file = b"GGUF".to_vec();
-    file.extend(3u32.to_le_bytes());
-    file.extend((tensors.len() as u64).to_le_bytes());
-    file.extend(w.entries.to_le_bytes());
-    let mut table = Writer { bytes: w.bytes, entries: 0 };
-    let mut offset = 0u64;
-    for (name, shape, kind, bytes) in &tensors {
-        table.text(name);
-        table.bytes.extend((shape.len() as u32).to_le_bytes());
-        shape.iter().rev().for_each(|&d| table.bytes.extend((d as u64).to_le_bytes()));
-        table.bytes.extend(kind.to_le_bytes());
-        table.bytes.extend(offset.to_le_bytes());
-        offset += bytes.len().next_multiple_of(32) as u64;
-    }
-    file.extend(table.bytes);
-    file.resize(file.len().next_multiple_of(32), 0);
-    for (.., bytes) in tensors {
-        file.extend(&bytes);
-        file.resize(file.len().next_multiple_of(32), 0);
-    }
-    file
+    tensors
 }

@@ -1,7 +1,7 @@
 //! Weights from a formula, so that a golden case need not store them: `tools/golden/models.py` has the same one.
 
 /// Number `i` of the sequence that belongs to `name`: splitmix64 started at the FNV-1a hash of the name.
-fn hash(name: &str, i: usize) -> u64 {
+pub fn hash(name: &str, i: usize) -> u64 {
     let start = name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let mut z: u64 = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(start);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,7 +16,7 @@ pub fn tokens(seed: u64, count: usize, vocab: usize) -> Vec<u32> {
 }
 
 /// (middle, half-width) of a tensor's values. `models.py` says why these.
-fn spread(name: &str, shape: &[usize]) -> (f32, f32) {
+pub fn spread(name: &str, shape: &[usize]) -> (f32, f32) {
     if name.ends_with("q_norm.weight") || name.ends_with("k_norm.weight") {
         return (1.25, 0.25);
     }
