@@ -306,9 +306,9 @@ impl Session {
         let ids: Vec<u32> = (arriving.first..arriving.first + arriving.count).map(|i| word(i % RECENT * 4)).collect();
         match ids.iter().all(|&id| (id as usize) < self.vocab) {
             true => Ok(ids),
-            false => {
-                Err(Error::gpu("the GPU computed something that is no token; reload the page, or try another browser"))
-            }
+            false => Err(Error::gpu(
+                "the GPU computed something that is no token: the file is damaged (get it again), or the driver is at fault",
+            )),
         }
     }
 

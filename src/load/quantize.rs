@@ -16,18 +16,10 @@ pub enum Quantize {
     Q4,
 }
 
-/// Matrices that four bits hurt most, by a part of their name: embeddings and output; of image models also convolutions,
-/// the embeddings of time, and the text encoder.
-const SPARED: [&str; 8] = [
-    "token_embd.weight",
-    "output.weight",
-    "conv",
-    "_embedding",
-    "time_emb_proj",
-    "proj_in",
-    "proj_out",
-    "text_encoder",
-];
+/// Matrices of language models that four bits hurt most: embeddings and output.
+const SPARED: [&str; 2] = ["token_embd.weight", "output.weight"];
+/// The same of image models, by a part of their names: convolutions, embeddings, projections, the text encoder.
+const SPARED_PARTS: [&str; 6] = ["conv", "_embedding", "time_emb_proj", "proj_in", "proj_out", "text_encoder"];
 
 impl Quantize {
     /// The option's name in JavaScript.
@@ -50,7 +42,9 @@ impl Quantize {
             // Small, and what it loses everyone sees.
             _ if ["vae.", "taesd."].iter().any(|part| name.starts_with(part)) => dtype,
             Quantize::Q8 => DType::Q8_0,
-            Quantize::Q4 if SPARED.iter().any(|part| name.contains(part)) => DType::Q8_0,
+            Quantize::Q4 if SPARED.contains(&name) || SPARED_PARTS.iter().any(|part| name.contains(part)) => {
+                DType::Q8_0
+            }
             Quantize::Q4 => DType::Q4_0,
         }
     }

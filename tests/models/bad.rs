@@ -233,7 +233,7 @@ fn what_loads_though_it_is_damaged_speaks_or_says_why_not() {
     let weights = &whole["model.safetensors"];
     let (mut spoke, mut mute, mut refused) = (0, 0, 0);
     let before = bench.live_bytes();
-    for i in 0..120 {
+    for i in 0..60 {
         let folder = i % 2 == 1;
         let mut bytes = if folder { weights.clone() } else { gguf.clone() };
         // The heads are short; what lies behind them is as likely to be hit as they are.
@@ -267,8 +267,8 @@ fn what_loads_though_it_is_damaged_speaks_or_says_why_not() {
         }
         assert_eq!(bench.live_bytes(), before, "{i}: bytes are left on the GPU");
     }
-    println!("of 120 damaged files {refused} were refused, {spoke} spoke, {mute} said why not");
-    assert!(spoke > 30 && refused > 30);
+    println!("of 60 damaged files {refused} were refused, {spoke} spoke, {mute} said why not");
+    assert!(spoke > 15 && refused > 15);
     good(&bench, &case);
 }
 

@@ -320,7 +320,9 @@ fn logits_of_files_of_mixed_encodings_are_those_of_the_weights_they_stand_for() 
 #[test]
 fn logits_of_files_of_one_encoding_are_those_of_the_weights_they_stand_for() {
     let bench = Bench::open();
-    for mix in UNIFORM {
+    // With kernels that were asked for by name one is enough: the others are in the mixed files.
+    let count = if std::env::var_os("INKSTONE_FAMILY").is_some() { 1 } else { UNIFORM.len() };
+    for mix in UNIFORM.into_iter().take(count) {
         compared(&bench, &case(mix.0), mix);
     }
 }
