@@ -13,7 +13,7 @@ import { setUpBuild, setUpTests } from "./setup.mjs";
 import { Trouble, cacheFolder, main, root } from "./shell.mjs";
 
 /** The suites of `cargo test` that compute on a device: they run on two Vulkan drivers. */
-const GPU_SUITES = ["ops", "quants", "models", "generate", "images"];
+const GPU_SUITES = ["ops", "quants", "models", "generate"];
 /** Those of them that run whole models: they run once more with the kernels that a GPU gets. */
 const MODEL_SUITES = ["models", "generate"];
 /** No test may take longer. */
