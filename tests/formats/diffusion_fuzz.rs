@@ -3,7 +3,7 @@
 
 use crate::build::Random;
 use crate::diffusion::{clip, index, scheduler, unet, vae, with};
-use crate::diffusion_ldm::checkpoint;
+use crate::diffusion_ldm::{checkpoint, tensor};
 use crate::{allowed, memory};
 use inkstone::format::diffusion::clip::ClipConfig;
 use inkstone::format::diffusion::index::PipelineIndex;
@@ -446,21 +446,17 @@ fn damaged_headers_of_loras() {
         let kohya = format!("lora_{}", stem.replace("text_encoder", "te").replace('.', "_"));
         let old = stem.replace(".attn1.", ".attn1.processor.").replace(".to_out.0", ".to_out");
         let [down, up] = match i % 3 {
+            _ if stem.starts_with("text") => [format!("{stem}.lora.down.weight"), format!("{stem}.lora.up.weight")],
             0 => [format!("{kohya}.lora_down.weight"), format!("{kohya}.lora_up.weight")],
             1 => [format!("{stem}.lora_A.default.weight"), format!("{stem}.lora_B.default.weight")],
             _ => [format!("{old}_lora.down.weight"), format!("{old}_lora.up.weight")],
         };
-        let [down, up] = if i % 3 == 2 && stem.starts_with("text") {
-            [format!("{stem}.lora.down.weight"), format!("{stem}.lora.up.weight")]
-        } else {
-            [down, up]
-        };
-        tensors.extend([crate::diffusion_ldm::tensor(&down, &[4, 8]), crate::diffusion_ldm::tensor(&up, &[6, 4])]);
-        tensors.extend((i % 3 == 0).then(|| crate::diffusion_ldm::tensor(&format!("{kohya}.alpha"), &[])));
+        tensors.extend([tensor(&down, &[4, 8]), tensor(&up, &[6, 4])]);
+        tensors.extend((i % 3 == 0 && stem.starts_with("unet")).then(|| tensor(&format!("{kohya}.alpha"), &[])));
     }
     let told = r#""lora_adapter_metadata":"{\"unet.r\":4,\"unet.lora_alpha\":8,\"unet.use_rslora\":true,\"unet.alpha_pattern\":{}}""#;
     let (good, len) = header(&tensors, told);
-    let read = |bytes: &[u8]| {
+    let read = |bytes: &[u8], len: u64| {
         let parsed = parse(bytes, len)?;
         let shapes: BTreeMap<&str, &[usize]> = parsed.tensors.iter().map(|t| (t.name.as_str(), &t.shape[..])).collect();
         let lora = Lora::parse(&parsed, names.iter().copied(), "m.safetensors")?;
@@ -472,17 +468,29 @@ fn damaged_headers_of_loras() {
         }
         Ok(())
     };
-    read(&good).unwrap();
+    read(&good, len).unwrap();
     let (mut random, mut tally) = (Random(70), Tally::default());
     let metadata = good.windows(told.len()).position(|part| part == told.as_bytes()).unwrap();
     for round in 0..3_000 {
-        let mut bytes = good.clone();
-        if round % 4 == 0 {
-            random.damage(&mut bytes[metadata..metadata + told.len()]);
-        } else {
-            random.damage(&mut bytes);
+        let (mut bytes, mut len) = (good.clone(), len);
+        match round % 3 {
+            0 => random.damage(&mut bytes[metadata..metadata + told.len()]),
+            1 => random.damage(&mut bytes),
+            // A header that fits its file, of tensors that do not fit each other.
+            _ => {
+                let mut tensors = tensors.clone();
+                let (at, other) = (random.below(tensors.len()), random.below(tensors.len()));
+                let shapes: [&[usize]; 7] = [&[], &[4], &[0, 4], &[4, 0], &[4, 5], &[6, 4, 3, 3], &[4, 8, 3, 3]];
+                match random.below(4) {
+                    0 => drop(tensors.remove(at)),
+                    1 => tensors[at] = tensor(&tensors[at].name, shapes[random.below(7)]),
+                    2 => tensors.push(tensor(&format!("base_model.model.{}", tensors[at].name), &[4, 4])),
+                    _ => tensors[at].name = tensors[other].name.replace("down", "up").replace("lora_A", "lora_B"),
+                }
+                (bytes, len) = header(&tensors, told);
+            }
         }
-        tally.feed(&bytes, more, read);
+        tally.feed(&bytes, more, |bytes| read(bytes, len));
     }
     tally.done("LoRA");
 }
