@@ -1,11 +1,11 @@
 //! Whether a model fits, from its headers alone.
 
 use super::image::ImageNeed;
-use super::language::{LoadOptions, context, exact, quantization};
+use super::language::{LoadOptions, context, exact};
 use super::self_test::budget;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::load::{ByteSource, LanguageFiles, Weights, is_image_model};
+use crate::load::{ByteSource, LanguageFiles, Quantize, Weights, is_image_model};
 use crate::models::Decoder;
 use serde::Serialize;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ impl Estimate {
             return Ok(estimate);
         }
         let files = LanguageFiles::open(source).await?;
-        let quantize = quantization(options, &files);
+        let quantize = options.quantize.unwrap_or(Quantize::auto(files.tensors.bytes()));
         let exact = exact(quantize, &files);
         let weights = Weights::new(gpu, &files.tensors, quantize);
         Decoder::bind(&weights, &files.config, gpu)?;

@@ -27,10 +27,6 @@ pub struct LoadOptions {
     pub background: bool,
 }
 
-/// Unquantized files up to this many bytes stay as they are under `quantize: "auto"`.
-const AUTO_NONE: u64 = 1 << 30;
-/// Up to this many, they become eight bits; four beyond.
-const AUTO_Q8: u64 = 6 << 30;
 /// Bytes that [`LanguageModel::logits`] may return: what a browser's memory bears.
 const LOGITS: u64 = 1 << 30;
 /// Unless asked for more, the cache takes no more than this part of the weights' bytes,
@@ -117,7 +113,7 @@ impl LanguageModel {
         let files = LanguageFiles::open(source).await?;
         abort.check()?;
         let bytes = files.tensors.bytes();
-        let quantize = quantization(options, &files);
+        let quantize = options.quantize.unwrap_or(Quantize::auto(bytes));
         let exact = exact(quantize, &files);
         let weights = Weights::new(gpu, &files.tensors, quantize);
         let model = Decoder::bind(&weights, &files.config, gpu)?;
@@ -238,15 +234,6 @@ impl LanguageModel {
         busy.session.set(Some(session));
         result
     }
-}
-
-/// What becomes of matrices stored as floats.
-pub(super) fn quantization(options: &LoadOptions, files: &LanguageFiles) -> Quantize {
-    options.quantize.unwrap_or(match files.tensors.bytes() {
-        0..=AUTO_NONE => Quantize::None,
-        bytes if bytes <= AUTO_Q8 => Quantize::Q8,
-        _ => Quantize::Q4,
-    })
 }
 
 /// Whether keys and values are kept as f32: beside weights that are floats, rounding them would be the largest error.

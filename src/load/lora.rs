@@ -36,7 +36,9 @@ impl Adapter {
         let file = file.ok_or_else(|| Error::unsupported("a LoRA is one .safetensors file: give its address"))?.clone();
         let header = header(&*source, &file, SafeTensors::parse).await?;
         let lora = Lora::parse(&header, model.by_name.keys().map(String::as_str), &file)?;
-        let shape = |name: &str| header.tensors.iter().find(|t| t.name == name).map_or(&[][..], |t| &t.shape[..]);
+        let stored = |info: TensorInfo| (info.name.clone(), Stored { file: 0, info, transposed: false });
+        let tensors: BTreeMap<_, _> = header.tensors.into_iter().map(stored).collect();
+        let shape = |name: &str| tensors.get(name).map_or(&[][..], |t: &Stored| &t.info.shape[..]);
         for pair in &lora.pairs {
             let Some(weight) = model.by_name.get(&pair.target) else { continue };
             let [rows, cols] = [0, 1].map(|i| weight.info.shape.iter().skip(i));
@@ -52,8 +54,6 @@ impl Adapter {
             }
         }
         let pairs = lora.pairs.into_iter().map(|p| (p.target.clone(), p)).collect();
-        let stored = |info: TensorInfo| (info.name.clone(), Stored { file: 0, info, transposed: false });
-        let tensors = header.tensors.into_iter().map(stored).collect();
         Ok(Adapter { source, file, tensors, pairs })
     }
 
@@ -77,24 +77,21 @@ impl Adapter {
         self.source.rest();
     }
 
-    async fn floats(&self, name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
+    async fn floats(&self, name: &str) -> Result<Vec<f32>> {
         let stored = self.tensors.get(name).ok_or_else(|| Error::Missing { tensor: name.into() })?;
         let bytes = self.source.read(&self.file, stored.info.offset, stored.info.bytes as usize).await?;
         let floats = repack::to_f32(stored.info.dtype, &bytes);
-        let floats = floats.ok_or_else(|| Error::unsupported(format!("`{name}` of the LoRA is quantized")))?;
-        Ok((floats, stored.info.shape.clone()))
+        floats.ok_or_else(|| Error::unsupported(format!("`{name}` of the LoRA is quantized")))
     }
 
     /// What it adds to the weight `name` at this scale, if anything.
     pub(super) async fn delta(&self, name: &str, scale: f32) -> Result<Option<Delta>> {
         let Some(pair) = self.pairs.get(name) else { return Ok(None) };
-        let ((mut up, up_shape), (down, down_shape)) = (self.floats(&pair.up).await?, self.floats(&pair.down).await?);
-        let rank = down_shape.first().copied().unwrap_or(0);
-        if rank == 0 || up_shape.get(1) != Some(&rank) || up_shape.iter().skip(2).any(|&d| d != 1) {
-            return Err(Error::Shape { tensor: pair.up.clone(), want: vec![up_shape[0], rank], got: up_shape });
-        }
+        let (mut up, down) = (self.floats(&pair.up).await?, self.floats(&pair.down).await?);
+        // The file was refused unless both halves have it.
+        let rank = self.tensors.get(&pair.down).map_or(1, |t| t.info.shape[0]);
         let alpha = match &pair.alpha {
-            Some(name) => self.floats(name).await?.0.first().copied().unwrap_or(rank as f32),
+            Some(name) => self.floats(name).await?.first().copied().unwrap_or(rank as f32),
             None => pair.alpha_value.unwrap_or(rank as f32),
         };
         let scale = scale * alpha / rank as f32;

@@ -21,7 +21,21 @@ const SPARED: [&str; 2] = ["token_embd.weight", "output.weight"];
 /// The same of image models, by a part of their names: convolutions, embeddings, projections, the text encoder.
 const SPARED_PARTS: [&str; 6] = ["conv", "_embedding", "time_emb_proj", "proj_in", "proj_out", "text_encoder"];
 
+/// Unquantized files up to this many bytes stay as they are unless told otherwise.
+const AUTO_NONE: u64 = 1 << 30;
+/// Up to this many, they become eight bits; four beyond.
+const AUTO_Q8: u64 = 6 << 30;
+
 impl Quantize {
+    /// What becomes of files with this many bytes of tensors where nobody says.
+    pub fn auto(bytes: u64) -> Quantize {
+        match bytes {
+            0..=AUTO_NONE => Quantize::None,
+            bytes if bytes <= AUTO_Q8 => Quantize::Q8,
+            _ => Quantize::Q4,
+        }
+    }
+
     /// The option's name in JavaScript.
     pub fn from_name(name: &str) -> Option<Quantize> {
         match name {

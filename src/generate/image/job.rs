@@ -68,14 +68,10 @@ impl Job<'_> {
         }
         let zeros = vec![0.0; count];
         let clean = original.as_deref().unwrap_or(&zeros);
-        let mut x: Vec<f32> =
-            noise.iter().zip(clean).map(|(n, o)| program.start[0] * o + program.start[1] * n).collect();
+        let x: Vec<f32> = noise.iter().zip(clean).map(|(n, o)| program.start[0] * o + program.start[1] * n).collect();
         let mask =
             self.inputs.mask.as_ref().map(|rgba| pixels::mask(rgba, [request.height, request.width], [h, w], channels));
         let kept = mask.as_deref().map(|mask| [clean, &noise, mask]);
-        if program.stages.is_empty() {
-            x = clean.to_vec();
-        }
         painter.start(&x, kept, program.stages.first().map_or(1.0, |s| s.input_scale));
         let c = model.unet.config();
         let mut timings = ImageTimings::default();

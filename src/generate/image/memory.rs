@@ -42,18 +42,31 @@ impl ImageModel {
         progress: &dyn Progress,
         abort: &Abort,
     ) -> Result<()> {
-        let adapters = self.adapters.at(scales);
-        let origin = Origin { source: &*self.source, adapters: &adapters };
         let mut bound = vec![&self.weights];
         if self.text_weights.store().is_committed() {
             bound.push(&self.text_weights);
         }
         let wanted = |name: &str| changed.is_none_or(|which| self.adapters.any_changes(which, name));
-        let filled = stream(&bound, origin, &wanted, progress, abort).await;
-        self.rest();
-        filled?;
+        self.read(&bound, scales, &wanted, progress, abort).await?;
         self.adapters.set_applied(scales);
         Ok(())
+    }
+
+    /// Reads those of these weights that are wanted, then lets the files rest.
+    async fn read(
+        &self,
+        bound: &[&Bound],
+        scales: &[f32],
+        wanted: &dyn Fn(&str) -> bool,
+        progress: &dyn Progress,
+        abort: &Abort,
+    ) -> Result<()> {
+        let adapters = self.adapters.at(scales);
+        let origin = Origin { source: &*self.source, adapters: &adapters };
+        let read = stream(bound, origin, wanted, progress, abort).await;
+        self.source.rest();
+        self.adapters.rest();
+        read
     }
 
     /// Adds the adapters to the weights at these scales, or takes them off.
@@ -69,12 +82,6 @@ impl ImageModel {
         self.fill(scales, Some(&changed), &(), abort).await
     }
 
-    /// Nothing is read from the files for now.
-    pub(super) fn rest(&self) {
-        self.source.rest();
-        self.adapters.rest();
-    }
-
     /// Brings the text encoders back, if they left. What a picture needed makes room for them.
     pub(super) async fn recall_text(&self, scales: &[f32], abort: &Abort) -> Result<()> {
         if self.text_weights.store().is_committed() {
@@ -84,10 +91,7 @@ impl ImageModel {
         self.decoder.take();
         self.preview_decoder.take();
         self.text_weights.store().commit().await?;
-        let adapters = self.adapters.at(scales);
-        let origin = Origin { source: &*self.source, adapters: &adapters };
-        let read = stream(&[&self.text_weights], origin, &|_| true, &(), abort).await;
-        self.rest();
+        let read = self.read(&[&self.text_weights], scales, &|_| true, &(), abort).await;
         if read.is_err() {
             self.text_weights.store().release();
         }

@@ -67,23 +67,10 @@ pub struct ImageModel {
 /// Prompt, negative prompt, layers left out.
 type EncodedFor = (String, Option<String>, usize);
 
-/// Unquantized files up to this many bytes stay as they are under `quantize: "auto"`.
-const AUTO_NONE: u64 = 1 << 30;
-/// Up to this many, they become eight bits; four beyond.
-const AUTO_Q8: u64 = 6 << 30;
 /// Milliseconds that a submit may hold the GPU: while somebody looks, and else.
 const HOLD: [f64; 2] = [60.0, 400.0];
 /// Activations of the autoencoder at any moment.
 pub(super) const DECODE_BUDGET: u64 = 256 << 20;
-
-/// What becomes of weights stored as floats.
-pub(super) fn quantization(wanted: Option<Quantize>, files: &ImageFiles) -> Quantize {
-    wanted.unwrap_or(match files.tensors.bytes() {
-        0..=AUTO_NONE => Quantize::None,
-        bytes if bytes <= AUTO_Q8 => Quantize::Q8,
-        _ => Quantize::Q4,
-    })
-}
 
 /// Frees the model for the next call, however this one ends.
 struct Busy<'a>(&'a Cell<bool>);
@@ -113,7 +100,7 @@ impl ImageModel {
         abort.check()?;
         let adapters = Adapters::open(loras, &files.tensors).await?;
         let bytes = files.tensors.bytes();
-        let quantize = quantization(options.quantize, &files);
+        let quantize = options.quantize.unwrap_or(Quantize::auto(bytes));
         let tokenizers = files.text.iter_mut().map(|part| part.tokenizer.take()).collect::<Option<Vec<_>>>();
         let tokenizers = tokenizers.ok_or_else(|| Error::unsupported("there is no tokenizer"))?;
         let parts = Parts::bind(gpu, &files, quantize)?;

@@ -1,7 +1,6 @@
 //! What an image model would take on the GPU, before anything is there.
 
 use super::parts::{Configs, Parts};
-use super::quantization;
 use crate::Result;
 use crate::dtype::DType;
 use crate::format::diffusion::clip::ClipConfig;
@@ -64,7 +63,8 @@ impl ImageNeed {
         quantize: Option<Quantize>,
     ) -> Result<(ImageNeed, u64)> {
         let files = ImageFiles::open(source, Autoencoder::default()).await?;
-        let parts = Parts::bind(gpu, &files, quantization(quantize, &files))?;
+        let quantize = quantize.unwrap_or(Quantize::auto(files.tensors.bytes()));
+        let parts = Parts::bind(gpu, &files, quantize)?;
         let need = parts.need(gpu, &files, super::defaults(&files).size)?;
         let mut download = 0;
         for name in &files.tensors.files {

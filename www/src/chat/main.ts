@@ -5,6 +5,7 @@ import { byId, fill, h } from "../shared-ui/dom.js";
 import { acceptDrops } from "../shared-ui/drop.js";
 import { firstModel } from "../shared-ui/first-model.js";
 import { language, t, translatePage } from "../shared-ui/i18n.js";
+import { wireKeys } from "../shared-ui/keys.js";
 import { Panel } from "../shared-ui/panel.js";
 import { Picker, STATUS, drawModelButton } from "../shared-ui/picker.js";
 import { Sides } from "../shared-ui/sides.js";
@@ -56,7 +57,7 @@ class ChatPage {
       },
     });
     this.rail = new Rail(desk, () => this.sides.closeOver());
-    this.composer = new Composer(desk, canAnswer, () => this.transcript.editLast());
+    this.composer = new Composer(desk, () => session.askable, () => this.transcript.editLast());
     this.follower = new Follower(() => this.composer.field.focus());
     this.followDesk();
     this.followModel();
@@ -174,7 +175,18 @@ class ChatPage {
       this.drawPage();
       drawModelButton(byId("model-button"), session, modelName);
     });
-    addEventListener("keydown", (event) => this.key(event));
+    wireKeys(
+      () => {
+        const busy = Boolean(this.desk.writing.value || this.desk.waitingTurn);
+        if (busy) {
+          this.desk.stop();
+          this.composer.draw();
+        }
+        return busy;
+      },
+      () => this.sides.closeOver(),
+      this.composer.field,
+    );
     addEventListener("pagehide", () => writeSetting("opening", undefined));
     acceptDrops((files) => {
       const [file] = files.values();
@@ -182,37 +194,12 @@ class ChatPage {
       else this.picker.takeFiles(files);
     });
   }
-
-  private key(event: KeyboardEvent): void {
-    if (event.isComposing || event.defaultPrevented || byId<HTMLDialogElement>("picker").open) return;
-    if (event.key === "Escape") {
-      if (this.desk.writing.value || this.desk.waitingTurn) {
-        this.desk.stop();
-        this.composer.draw();
-      } else if (!this.sides.closeOver()) return;
-      event.preventDefault();
-    } else if (
-      event.key === "/" &&
-      !event.ctrlKey &&
-      !event.metaKey &&
-      !(event.target as Element).closest?.("input, textarea, select")
-    ) {
-      event.preventDefault();
-      this.composer.field.focus();
-    }
-  }
 }
 
 /** A model that does not fit may do so with less to remember. */
 function shorterContext(): Way | undefined {
   if ((settings.value.contextLength ?? Infinity) <= 1024) return undefined;
   return { label: t("tryShorter"), go: () => changeSettings({ contextLength: 1024 }) };
-}
-
-/** Whether a message can be sent: to a model that is open, or one that a message may open. */
-function canAnswer(): boolean {
-  const now = session.state.value;
-  return now.step === "chosen" ? now.fit.fits : now.step !== "none" && now.step !== "checking";
 }
 
 translatePage();

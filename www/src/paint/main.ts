@@ -5,6 +5,7 @@ import { byId, fill, h } from "../shared-ui/dom.js";
 import { acceptDrops } from "../shared-ui/drop.js";
 import { firstModel } from "../shared-ui/first-model.js";
 import { language, t, translatePage } from "../shared-ui/i18n.js";
+import { wireKeys } from "../shared-ui/keys.js";
 import type { Choice } from "../shared-ui/models.js";
 import * as numbers from "../shared-ui/numbers.js";
 import { Panel } from "../shared-ui/panel.js";
@@ -55,7 +56,7 @@ class PaintPage {
       cancelled: () => easel.waitNoMore(),
     });
     this.composer = new Composer(easel, {
-      ready: () => canPaint() && (this.composer.words.prompt !== "" || easel.start.value !== undefined),
+      ready: () => session.askable && (this.composer.words.prompt !== "" || easel.start.value !== undefined),
       paint: () => this.paint(),
       shapes: () => ({ all: shapesOf(canvas()), ...size() }),
       chooseStart: () => byId("start-input").click(),
@@ -295,7 +296,16 @@ class PaintPage {
       this.drawPage();
       drawModelButton(byId("model-button"), session, nameOf);
     });
-    addEventListener("keydown", (event) => this.key(event));
+    wireKeys(
+      () => {
+        const { easel } = this;
+        const busy = Boolean(easel.painting.value || easel.waits);
+        if (busy) easel.stop();
+        return busy;
+      },
+      () => this.sides.closeOver(),
+      this.composer.field,
+    );
     addEventListener("pagehide", () => writeSetting("paint.opening", undefined));
     acceptDrops((files) => void this.takeFiles(files));
     addEventListener("paste", (event) => {
@@ -312,34 +322,10 @@ class PaintPage {
     if (picture && !choiceFromFiles(files)) this.arrived(await arrivedPicture(picture));
     else if (files.size > 0) this.picker.takeFiles(files);
   }
-
-  private key(event: KeyboardEvent): void {
-    if (event.isComposing || event.defaultPrevented || byId<HTMLDialogElement>("picker").open) return;
-    const { easel } = this;
-    if (event.key === "Escape") {
-      if (easel.painting.value || easel.waits) easel.stop();
-      else if (!this.sides.closeOver()) return;
-      event.preventDefault();
-    } else if (
-      event.key === "/" &&
-      !event.ctrlKey &&
-      !event.metaKey &&
-      !(event.target as Element).closest?.("input, textarea, select")
-    ) {
-      event.preventDefault();
-      this.composer.field.focus();
-    }
-  }
 }
 
 function nameOf(choice: Choice): string {
   return choice.name;
-}
-
-/** Whether a picture can be asked for: of a model that is open, or one that asking may open. */
-function canPaint(): boolean {
-  const now = session.state.value;
-  return now.step === "chosen" ? now.fit.fits : now.step !== "none" && now.step !== "checking";
 }
 
 /** What the open model says of sizes; before one is open, what is usual. */

@@ -60,6 +60,12 @@ export class Session<Model extends { dispose(): Promise<void> }> {
 
   constructor(private readonly kind: Kind<Model>) {}
 
+  /** Whether something can be asked of it: a model that is open, or one that asking may open. */
+  get askable(): boolean {
+    const now = this.state.value;
+    return now.step === "chosen" ? now.fit.fits : now.step !== "none" && now.step !== "checking";
+  }
+
   /** Selects a model and asks whether it fits: headers only, no weights. */
   async choose(choice: Choice): Promise<void> {
     const mine = ++this.turn;
