@@ -216,7 +216,9 @@ fn quick_tokens_are_read_in_batches() {
 #[test]
 fn a_prompt_takes_nine_dispatches_a_layer_for_each_chunk_and_reads_once() {
     each(|name, subject, model| {
-        for (seed, (way, options)) in ways().into_iter().enumerate() {
+        // How a token is picked matters at the end alone: the smaller model shows it.
+        let some = if subject.layers == 2 { 3 } else { 1 };
+        for (seed, (way, options)) in ways().into_iter().take(some).enumerate() {
             let what = format!("{name}, {way}");
             let (counts, result) = answer(model, &prompt(512, seed), &options, 1);
             let new = result.usage.prompt_tokens - result.usage.cached_tokens;
@@ -257,8 +259,8 @@ fn weights_are_on_the_gpu_once_and_every_pipeline_is_made_before_they_come() {
 
             for (_, options) in ways() {
                 answer(&model, &prompt(40, 3), &options, 20);
-                answer(&model, &prompt(400, 4), &options, 200);
             }
+            answer(&model, &prompt(400, 4), &ways()[2].1, 200);
             assert_eq!(c.live_bytes.get() - before, live, "{name}: bytes after many tokens");
             assert_eq!(c.peak_bytes.get() - before, peak, "{name}: the most bytes, after many tokens");
             drop(model);

@@ -57,6 +57,11 @@ impl Tensors {
     }
 }
 
+/// Whether a file's name is that of a GGUF file.
+pub(super) fn is_gguf(name: &str) -> bool {
+    name.to_lowercase().ends_with(".gguf")
+}
+
 fn elements(info: &TensorInfo) -> u64 {
     info.shape.iter().map(|&d| d as u64).product()
 }
@@ -118,7 +123,7 @@ impl LanguageFiles {
     /// Whatever is wrong with the files, before any weight is read.
     pub async fn open(source: &dyn ByteSource) -> Result<Self> {
         let names = source.names();
-        let ggufs: Vec<_> = names.iter().filter(|n| n.to_lowercase().ends_with(".gguf")).collect();
+        let ggufs: Vec<_> = names.iter().filter(|n| is_gguf(n)).collect();
         match ggufs.as_slice() {
             [] => Self::open_folder(source, &names).await,
             [one] => Self::open_gguf(source, one).await,

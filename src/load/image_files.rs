@@ -1,6 +1,6 @@
 //! Opening an image model's files: a folder as diffusers writes it, or a single-file checkpoint.
 
-use super::files::{Stored, Tensors, header, small};
+use super::files::{Stored, Tensors, header, is_gguf, small};
 use super::source::ByteSource;
 use crate::format::TensorInfo;
 use crate::format::diffusion::clip::ClipConfig;
@@ -96,10 +96,15 @@ async fn config(source: &dyn ByteSource, part: &str, file: &str) -> Result<(Vec<
 /// # Errors
 /// What reading says.
 pub async fn is_image_model(source: &dyn ByteSource) -> Result<bool> {
-    if source.size(INDEX).await?.is_some() {
+    let names = source.names();
+    // A GGUF file stands for itself: nothing needs to be asked of what lies beside it.
+    let listed = names.iter().any(|n| n == INDEX);
+    if !listed && names.iter().any(|n| is_gguf(n)) {
+        return Ok(false);
+    }
+    if listed || source.size(INDEX).await?.is_some() {
         return Ok(true);
     }
-    let names = source.names();
     let weights = names.iter().filter(|n| n.ends_with(".safetensors")).count();
     Ok(weights == 1 && source.size("config.json").await?.is_none())
 }

@@ -76,14 +76,14 @@ fn bands_make_the_same_picture() {
         ("vae_sd1", [7, 5], [56, 33]),
         ("vae_flux", [13, 6], [35, 21]),
         ("vae_plain", [21, 9], [50, 31]),
-        ("vae_tiny", [9, 7], [71, 24]),
+        ("vae_tiny", [6, 5], [47, 24]),
         ("vae_tiny_odd", [10, 6], [37, 22]),
         ("emoji", [12, 7], [49, 33]),
     ];
     for (name, latents, pixels) in cases {
         let loaded = Loaded::of(&gpu, &Model::read(name));
-        costs.extend(compare(&loaded, name, false, latents, 3));
-        costs.extend(compare(&loaded, name, true, pixels, 3));
+        costs.extend(compare(&loaded, name, false, latents, 5));
+        costs.extend(compare(&loaded, name, true, pixels, 5));
     }
     // What is tested here is in it.
     let most = |of: fn(&Cost) -> usize| costs.iter().map(of).max().unwrap();
@@ -107,7 +107,7 @@ fn bands_make_the_same_picture_on_every_choice_of_kernels() {
 fn a_larger_picture_is_made_in_bands_of_its_own_size() {
     let gpu = open(None, None);
     let loaded = Loaded::of(&gpu, &Model::read("vae_sd1"));
-    let size = [23, 28];
+    let size = [17, 20];
     let whole = cost(&gpu, &loaded.vae.config, false, size, 1 << 30).unwrap();
     let want = run(&loaded, false, size, 1 << 30);
     for part in [2, 4] {
@@ -125,7 +125,7 @@ fn small_bindings_make_the_same_picture() {
     let model = Model::read("vae_sd1");
     let size = [7, 5];
     let want = run(&Loaded::of(&open(None, None), &model), false, size, 1 << 30);
-    for binding in [250_000, 120_000, 60_000] {
+    for binding in [250_000, 60_000] {
         let options = GpuOptions { max_binding: Some(binding), ..GpuOptions::default() };
         let gpu = block_on(Gpu::open(&options)).unwrap();
         let loaded = Loaded::of(&gpu, &model);

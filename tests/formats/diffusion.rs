@@ -134,7 +134,7 @@ fn sd() -> UnetConfig {
     UnetConfig {
         in_channels: 4,
         out_channels: 4,
-        sample_size: 64,
+        sample_size: [64; 2],
         block_out_channels: vec![320, 640, 1280, 1280],
         down_attention: vec![true, true, true, false],
         up_attention: vec![false, true, true, true],
@@ -179,7 +179,7 @@ fn networks() {
     let text = json!({"attention_head_dim": [5, 10, 20, 20], "cross_attention_dim": 1024, "dual_cross_attention": false,
         "num_class_embeds": null, "only_cross_attention": false, "sample_size": 96, "upcast_attention": true,
         "use_linear_projection": true});
-    assert_eq!(unet(&with(UNET_SD, text.clone())).unwrap(), UnetConfig { sample_size: 96, ..sd2.clone() });
+    assert_eq!(unet(&with(UNET_SD, text.clone())).unwrap(), UnetConfig { sample_size: [96; 2], ..sd2.clone() });
     let turbo = json!({"_diffusers_version": "0.24.0.dev0", "addition_embed_type": null, "attention_type": "default",
         "addition_embed_type_num_heads": 64, "addition_time_embed_dim": null, "class_embed_type": null,
         "class_embeddings_concat": false, "conv_in_kernel": 3, "conv_out_kernel": 3, "cross_attention_norm": null,
@@ -206,7 +206,7 @@ fn networks() {
     let inpaint = UnetConfig { in_channels: 9, ..sd() };
     assert_eq!(unet(&with(UNET_SD, json!({"in_channels": 9}))).unwrap(), inpaint);
     let xl = UnetConfig {
-        sample_size: 128,
+        sample_size: [128; 2],
         layers_per_block: vec![2; 3],
         mid: Some(true),
         transformer_layers: vec![1, 2, 10],
@@ -227,7 +227,11 @@ fn networks() {
     // What is left out is what diffusers takes; for the size, what pipelines do.
     assert_eq!(unet("{}").unwrap(), UnetConfig { cross_attention_dim: 1280, ..sd() });
     let size = |base, size: Value| unet(&with(base, json!({"sample_size": size}))).unwrap().sample_size;
-    assert_eq!([size(UNET_XL, json!(null)), size(UNET_SD, json!([96, 64])), size(UNET_SD, json!(512))], [128, 96, 512]);
+    assert_eq!(size(UNET_SD, json!([96, 64])), [96, 64]);
+    assert_eq!(
+        [size(UNET_XL, json!(null)), size(UNET_SD, json!(512)), size(UNET_SD, json!([32]))],
+        [[128; 2], [512; 2], [32; 2]]
+    );
     let more = json!({"time_embedding_dim": 640, "freq_shift": 1, "flip_sin_to_cos": false, "norm_eps": 1e-6});
     let more = unet(&with(UNET_SD, more)).unwrap();
     assert_eq!((more.time_embed_dim, more.freq_shift, more.flip_sin_to_cos, more.norm_eps), (640, 1.0, false, 1e-6));
@@ -367,7 +371,7 @@ fn text_encoders() {
     assert_eq!(ids("pad_token_id", json!(0)).pad, Some(0));
     assert_eq!((ids("eos_token_id", json!([49407, 2])).eos, ids("bos_token_id", json!(49406)).bos), (49407, 49406));
 
-    unsupported(clip, CLIP_L, r#"{"model_type": "t5", "hidden_act": "relu"}"#);
+    unsupported(clip, CLIP_L, r#"{"model_type": "t5", "hidden_act": "relu", "use_attention_mask": true}"#);
     for class in ["CLIPModel", "T5EncoderModel", "CLIPVisionModel"] {
         refused(clip(&with(CLIP_L, json!({"architectures": [class]}))), "Unsupported", class);
     }

@@ -194,6 +194,11 @@ fn names_of_peft_and_diffusers() {
             Some((attention, to)) if to.starts_with("to_") => {
                 halves(&format!("{attention}.processor.{to}"), ["_lora.down.weight", "_lora.up.weight"])
             }
+            // The text encoders' attentions as if they were the UNet's.
+            Some((attention, to)) if attention.ends_with(".self_attn") => {
+                let to = to.strip_suffix("_proj").unwrap();
+                halves(&format!("{attention}.to_{to}"), ["_lora.down.weight", "_lora.up.weight"])
+            }
             _ => ["", "", ""].map(String::from),
         });
     }
@@ -248,6 +253,21 @@ fn an_alpha_beyond_all_numbers_is_refused() {
     let mut lora = file(&[(&down, &[16, 320]), (&up, &[320, 16])]);
     lora.metadata = [("lora_adapter_metadata".to_string(), r#"{"unet.lora_alpha":1e39}"#.to_string())].into();
     assert_eq!(small(&lora).unwrap_err().code(), "Format");
+}
+
+/// Passed over, it would leave the LoRA at another strength.
+#[test]
+fn what_is_stored_in_no_float_is_refused() {
+    let (down, up) = (format!("{TO_Q}.lora_A.weight"), format!("{TO_Q}.lora_B.weight"));
+    let mut lora = file(&[(&down, &[16, 320]), (&up, &[320, 16])]);
+    lora.others.insert("step".into(), "I64".into());
+    assert_eq!(small(&lora).unwrap().pairs.len(), 1);
+    for (end, dtype) in [("alpha", "I64"), ("lora_A.weight", "F8_E4M3")] {
+        let mut lora = lora.clone();
+        lora.others.insert(format!("{TO_Q}.{end}"), dtype.into());
+        let error = small(&lora).unwrap_err();
+        assert!(error.code() == "Unsupported" && error.to_string().contains(dtype), "{error}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn counts(gpu: &Gpu) -> ([u64; 4], u64, u64, u64, u64) {
 fn a_step_creates_nothing_and_reads_nothing() {
     let gpu = crate::gpu::open(None, Some(Family::Generic));
     for (name, size, sampler) in
-        [("emoji", 64, "dpmpp_2m"), ("sd1", 40, "euler_a"), ("sdxl", 40, "ddim"), ("lcm", 40, "lcm")]
+        [("emoji", 32, "dpmpp_2m"), ("sd1", 40, "euler_a"), ("sdxl", 40, "ddim"), ("lcm", 40, "lcm")]
     {
         let model = load(&gpu, &files(name), &as_stored(), Vec::new()).unwrap();
         let options = || {

@@ -55,11 +55,16 @@ fn descriptions(model: &Model) -> Files {
     files
 }
 
-/// The folder of a model, each part's weights in one file. The model "emoji" is read from the project.
+/// The files of a model: a folder, each part's weights in one file; or a single file. "emoji" is read from the project.
 pub fn whole(model: &Model) -> Files {
     let mut files = descriptions(model);
     for (path, how, tensors) in model.weights() {
         files.insert(path.clone(), safetensors(&stored(&tensors, how), how));
+        // Beside a single file lies what tokenizes for it.
+        if !path.contains('/') {
+            files.insert("vocab.json".to_string(), vocab_json());
+            files.insert("merges.txt".to_string(), read("merges.txt"));
+        }
     }
     if files.is_empty() {
         collect(&emoji(), "", &mut files);

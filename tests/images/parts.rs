@@ -8,7 +8,7 @@ use crate::weights::{self, Made, Stored};
 use inkstone::format::Parsed;
 use inkstone::format::diffusion::{clip::ClipConfig, unet::UnetConfig};
 use inkstone::format::safetensors::SafeTensors;
-use inkstone::gpu::{Batch, Buffer, Gpu, Graph, Plan, Region, WeightStore};
+use inkstone::gpu::{Batch, Buffer, Family, Gpu, Graph, Plan, Region, WeightStore};
 use inkstone::load::{Abort, MemoryFiles, Quantize, Tensors, Weights};
 use inkstone::models::{Clip, ClipWant, Unet, UnetInput};
 use inkstone::ops::{Map, Rows};
@@ -211,7 +211,13 @@ fn noise_is_predicted_as_by_diffusers() {
     each_setup(|setup, gpu| {
         for model in models("unet") {
             let (unet, _store) = unet(gpu, &folder::whole(&model), Quantize::None);
-            for run in model.runs.iter().filter(|r| r.of() == "unet") {
+            let mut runs: Vec<_> = model.runs.iter().filter(|r| r.of() == "unet").collect();
+            // What is a GPU's is slow here: one run, of two pictures if there is one.
+            if gpu.adapter().family != Family::Software {
+                runs.sort_by_key(|r| std::cmp::Reverse(r.count("batch")));
+                runs.truncate(1);
+            }
+            for run in runs {
                 let error = worst(&run.result("sample").values, &predict(gpu, &unet, run));
                 println!("{}, {setup}: {error:.1e}", run.title);
                 assert!(error <= TOLERANCE, "{}, {setup}: off by {error:.2e}", run.title);
@@ -263,7 +269,8 @@ fn rounded_weights_predict_nearly_the_same_noise() {
         let (f16, _f16) = unet(&gpu, &halves, Quantize::None);
         let (q8, _q8) = unet(&gpu, &whole, Quantize::Q8);
         let (exact, _exact) = unet(&gpu, &eight_bits(&whole, path, tensors), Quantize::None);
-        for run in model.runs.iter().filter(|r| r.of() == "unet") {
+        let asked = |run: &&Run| run.of() == "unet" && [999, 500, 1].contains(&run.count("timestep"));
+        for run in model.runs.iter().filter(asked) {
             let want = run.result("sample").values;
             let [f16, q8, exact] = [&f16, &q8, &exact].map(|unet| predict(&gpu, unet, run));
             let [f16_cosine, q8_cosine] = [&f16, &q8].map(|got| cosine(&want, got));
@@ -272,9 +279,7 @@ fn rounded_weights_predict_nearly_the_same_noise() {
             assert!(worst(&want, &f16) > 1e-6 && worst(&want, &q8) > 1e-4, "{}: no weight was rounded", run.title);
             assert!(f16_cosine >= 0.9999, "{}, f16: cosine {f16_cosine}", run.title);
             assert!(error <= TOLERANCE, "{}, q8: off by {error:.2e}", run.title);
-            if [999, 500, 1].contains(&run.count("timestep")) {
-                assert!(q8_cosine >= 0.999, "{}, q8: cosine {q8_cosine}", run.title);
-            }
+            assert!(q8_cosine >= 0.999, "{}, q8: cosine {q8_cosine}", run.title);
         }
     }
 }

@@ -54,25 +54,26 @@ fn spread(name: &str, shape: &[usize]) -> (f64, f64) {
         return (0.0, 0.5);
     }
     let unit = (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt().log2().round_ties_even().exp2();
-    let module = name.strip_suffix(".weight").unwrap_or_else(|| panic!("{name} is a weight or a bias"));
+    let module = name.strip_suffix(".weight").unwrap_or("");
     (0.0, unit * GAINS.iter().find(|(end, _)| module.ends_with(end)).map_or(1.0, |g| g.1))
 }
 
-/// The tensors of a tree of modules as golden files have it: a leaf is `"rows,columns"`, with a `+` if it has a bias.
+/// The tensors of a tree of modules as golden files have it: a leaf is `"rows,columns"`, with a `+` if it has a bias, or
+/// with a `=` if it is no module but a tensor itself.
 pub fn tensors(path: &str, tree: &Value) -> Vec<Made> {
     fn visit(path: &str, prefix: &str, tree: &Value, found: &mut Vec<Made>) {
         let made = |end: &str, shape: &[usize]| Made {
             path: path.to_string(),
-            name: format!("{prefix}.{end}"),
+            name: format!("{prefix}{end}"),
             shape: shape.to_vec(),
         };
         if let Some(text) = tree.as_str() {
-            let dims = text.trim_end_matches('+').split(',');
+            let dims = text.trim_end_matches(['+', '=']).split(',');
             let shape: Vec<usize> = dims.map(|d| d.parse().unwrap_or_else(|_| panic!("{prefix}: {text}"))).collect();
             if text.ends_with('+') {
-                found.push(made("bias", &shape[..1]));
+                found.push(made(".bias", &shape[..1]));
             }
-            found.push(made("weight", &shape));
+            found.push(made(if text.ends_with('=') { "" } else { ".weight" }, &shape));
             return;
         }
         for (step, inner) in tree.as_object().unwrap_or_else(|| panic!("{prefix}: {tree}")) {
@@ -129,9 +130,9 @@ mod tests {
 
     #[test]
     fn a_tree_has_its_tensors_in_the_order_of_their_names() {
-        let tree = json!({"a": {"0": {"b": "2,3+"}}, "c": "4"});
+        let tree = json!({"a": {"0": {"b": "2,3+", "d": "5="}}, "c": "4"});
         let names: Vec<_> = tensors("f", &tree).into_iter().map(|t| (t.name, t.shape)).collect();
-        let wanted = [("a.0.b.bias", vec![2]), ("a.0.b.weight", vec![2, 3]), ("c.weight", vec![4])];
+        let wanted = [("a.0.b.bias", vec![2]), ("a.0.b.weight", vec![2, 3]), ("a.0.d", vec![5]), ("c.weight", vec![4])];
         assert_eq!(names, wanted.map(|(n, s)| (n.to_string(), s)));
     }
 }

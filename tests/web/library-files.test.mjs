@@ -158,7 +158,13 @@ test("of a hub repository the files that make a model are picked", async () => {
   assert.equal(pick([...small, ...shards, "model.safetensors"]), [...small, "model.safetensors"].join(" "));
   assert.match(pick([...small, "model.safetensors"], "Q4_0"), /^Unsupported: .*quantize/);
   assert.match(pick(["config.json", "pytorch_model.bin"]), /^Unsupported: .*pickled PyTorch/);
-  assert.match(pick(["model_index.json", "unet/x.safetensors"]), /^Unsupported: .*diffusion/);
+  // A pipeline is listed with every file that its parts could need: which of them are read depends on their contents.
+  const parts = ["scheduler/scheduler_config.json", "text_encoder/config.json", "text_encoder_2/model.safetensors"];
+  parts.push("tokenizer/merges.txt", "unet/diffusion_pytorch_model.fp16.safetensors", "vae/config.json");
+  const others = ["README.md", "a.gguf", "v1-5.safetensors", "unet/model.onnx", "safety_checker/model.safetensors"];
+  const pipeline = ["model_index.json", ...parts];
+  assert.equal(pick([...others, ...pipeline]), pipeline.join(" "));
+  assert.match(pick(["model_index.json", "unet/model.bin"]), /^Unsupported: .*pickled PyTorch/);
   assert.match(pick([]), /^Unsupported: /);
 });
 

@@ -29,7 +29,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from diffusion_models import EMOJI, PARTS, PIPELINES, merges, vocabulary
+import ldm
+from diffusion_models import CHECKPOINTS, EMOJI, PARTS, PIPELINES, merges, vocabulary
 from models import hashes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,7 @@ SCHEDULERS = {
     "pndm": "PNDMScheduler", "lms": "LMSDiscreteScheduler",
 }
 FILES = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+CHECKPOINT = "model.safetensors"
 
 
 # ---- the formulas --------------------------------------------------------------------------------------------------
@@ -130,16 +132,18 @@ def shapes(part: str, config: dict) -> dict[str, tuple]:
 
 
 def nested(tensors: dict[str, tuple]) -> dict:
-    """Names as a tree; a module's leaf is "rows,columns", with a + if it has a bias."""
+    """Names as a tree; a module's leaf is "rows,columns", with a + if it has a bias, or a = if the name ends with it."""
     tree = {}
     for name, shape in tensors.items():
         *path, leaf = name.split(".")
         if leaf == "bias":
             continue
-        assert leaf == "weight", name
         at = tree
-        for step in path[:-1]:
+        for step in path[: -1 if leaf == "weight" else None]:
             at = at.setdefault(step, {})
+        if leaf != "weight":
+            at[leaf] = ",".join(map(str, shape)) + "="
+            continue
         bias = name.removesuffix("weight") + "bias"
         assert bias not in tensors or tensors[bias] == shape[:1], name
         at[path[-1]] = ",".join(map(str, shape)) + ("+" if bias in tensors else "")
@@ -172,6 +176,20 @@ def write_folder(folder: Path, parts: dict, dtype: str) -> dict:
             save_file(made, folder / weights_file(part), {"format": "pt"})
             weights[weights_file(part)] = {"dtype": dtype, "tensors": nested(tensors)}
     return weights
+
+
+def write_checkpoint(folder: Path, parts: dict, dtype: str) -> dict:
+    """A folder with what diffusers makes of a single file. Returns what the golden file says of that one's weights."""
+    write_folder(folder, parts, dtype)
+    one = [(ldm.XL1 if "text_encoder_2" in parts else ldm.SD1), ldm.XL2]
+    kinds = [ldm.SD2_TEXT] if parts["text_encoder"]["hidden_act"] == "gelu" else one
+    encoders = [(kind, parts[part]) for kind, part in zip(kinds, ("text_encoder", "text_encoder_2")) if part in parts]
+    names, _ = ldm.checkpoint(parts["unet"], parts["vae"], encoders)
+    names = {name: shape for name, shape in names.items() if shape}
+    made = {name: torch.from_numpy(values(CHECKPOINT, name, shape, dtype)) for name, shape in names.items()}
+    for part, tensors in ldm.converted(made, parts["unet"], parts["vae"], encoders).items():
+        save_file({n: t.contiguous().numpy() for n, t in tensors.items()}, folder / weights_file(part), {"format": "pt"})
+    return {CHECKPOINT: {"dtype": dtype, "tensors": nested(names)}}
 
 
 def json_files(parts: dict) -> dict:
@@ -226,8 +244,109 @@ def run_part(model, run: dict) -> dict[str, torch.Tensor]:
     return {"moments": encoded.latent_dist.parameters[0]}
 
 
+class Philox:
+    """torch's generator on CUDA: Philox 4x32-10 (Salmon et al. 2011), counter (draw, 0, element, 0), then Box-Muller."""
+
+    def __init__(self, seed: int):
+        self.key, self.draws = (seed % 2**32, seed >> 32), 0
+
+    def normals(self, n: int) -> np.ndarray:
+        word = np.uint64(2**32 - 1)
+        c = [np.full(n, self.draws, np.uint64), np.zeros(n, np.uint64), np.arange(n, dtype=np.uint64), np.zeros(n, np.uint64)]
+        for i in range(10):
+            k0, k1 = (np.uint64((key + i * step) % 2**32) for key, step in zip(self.key, (0x9E3779B9, 0xBB67AE85)))
+            a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+            c = [(b >> np.uint64(32)) ^ c[1] ^ k0, b & word, (a >> np.uint64(32)) ^ c[3] ^ k1, a & word]
+        self.draws += 1
+        u, v = ((x.astype(np.float64) + 0.5) / 2**32 for x in c[:2])
+        return (np.sqrt(-2 * np.log(u)) * np.sin(2 * np.pi * v)).astype(np.float32)
+
+
+def turned(t: float, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Spherical interpolation of noises [C, h, w] as AUTOMATIC1111 does it: of each column of each channel by itself."""
+    angle = torch.acos((a / a.norm(dim=1, keepdim=True) * b / b.norm(dim=1, keepdim=True)).sum(1, keepdim=True))
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+def noise_of(o: dict, at: int, draw):
+    """What draws instead of torch.randn, `draw`: numbers of a GPU's generator, a first noise with another one in it."""
+
+    def source(seed):
+        philox, torch_ = Philox(seed), torch.Generator("cpu").manual_seed(seed)
+        if o.get("noise") == "gpu":
+            return lambda shape: torch.from_numpy(philox.normals(math.prod(shape))).reshape(shape)
+        return lambda shape: draw(shape, generator=torch_, dtype=torch.float32)
+
+    one, draws = source(o["seed"]), []
+
+    def randn(shape, *_, dtype=None, **__):
+        value, t = one(shape), o.get("variationStrength", 0.0)
+        if not draws and t > 0:
+            other = source(o["variationSeed"] + at)(shape)
+            value = turned(t, value[0].double(), other[0].double())[None]
+        draws.append(shape)
+        return value.to(dtype)
+
+    return randn
+
+
+def embedded(pipe, sections: list) -> list[tuple]:
+    """A prompt of sections (that BREAK divides) of [text, weight], for each text encoder: its chunks and the pooled text
+    of the first one."""
+    found = []
+    for end in [""] + ["_2"] * hasattr(pipe, "text_encoder_2"):
+        tokenizer, encoder = getattr(pipe, f"tokenizer{end}"), getattr(pipe, f"text_encoder{end}")
+        bos, eos, room = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.model_max_length - 2
+        chunks, pooled = [], []
+        for section in sections:
+            row = [(i, w) for text, w in section for i in tokenizer(text, add_special_tokens=False)["input_ids"]]
+            for start in range(0, max(len(row), 1), room):
+                part = row[start : start + room]
+                pad = [tokenizer.pad_token_id] * (room - len(part))
+                out = encoder(torch.tensor([[bos, *(i for i, _ in part), eos, *pad]]), output_hidden_states=True)
+                hidden = out.hidden_states[-2][0] if hasattr(pipe, "text_encoder_2") else out.last_hidden_state[0]
+                weights = torch.tensor([1.0, *(w for _, w in part), *[1.0] * (1 + len(pad))], dtype=hidden.dtype)
+                weighed = hidden * weights[:, None]
+                chunks.append(weighed * (hidden.mean() / weighed.mean()))
+                pooled.append(out.text_embeds if hasattr(out, "text_embeds") else None)
+        found.append((chunks, pooled[0]))
+    return found
+
+
+def prompted(pipe, run: dict) -> dict:
+    """What a pipeline is given for the prompt and the negative one; the shorter one is followed by chunks of no text."""
+    if "sections" not in run:
+        negative = run["options"].get("negativePrompt")
+        return {"prompt": run["prompt"]} | ({"negative_prompt": negative} if negative is not None else {})
+    both = [embedded(pipe, run["sections"]), embedded(pipe, run["negative"])]
+    most = max(len(chunks) for sides in both for chunks, _ in sides)
+    empty = embedded(pipe, [[["", 1.0]]])
+    given = {}
+    for name, sides in zip(("", "negative_"), both):
+        rows = [torch.cat(chunks + none[0] * (most - len(chunks))) for (chunks, _), none in zip(sides, empty)]
+        given[f"{name}prompt_embeds"] = torch.cat(rows, dim=-1)[None]
+        if len(sides) > 1:
+            given[f"{name}pooled_prompt_embeds"] = sides[-1][1]
+    return given
+
+
 def run_paint(pipe, run: dict) -> dict[str, torch.Tensor]:
-    """The final latents and the picture of one call."""
+    """The final latents and the picture of one call; of a batch all of its pictures, each made by itself."""
+    o = run["options"]
+    if "batch" in o:
+        one = {k: v for k, v in o.items() if k != "batch"}
+        each = [run_paint(pipe, run | {"options": one | {"seed": o["seed"] + i}, "at": i}) for i in range(o["batch"])]
+        return {k: torch.stack([torch.as_tensor(found[k]) for found in each]) for k in each[0]}
+    draw = torch.randn
+    if {"noise", "variationStrength"} & set(o):
+        torch.randn = noise_of(o, run.get("at", 0), draw)
+    try:
+        return run_one(pipe, run)
+    finally:
+        torch.randn = draw
+
+
+def run_one(pipe, run: dict) -> dict[str, torch.Tensor]:
     o = run["options"]
     scheduler = pipe.scheduler
     if "sampler" in o:
@@ -253,11 +372,15 @@ def run_paint(pipe, run: dict) -> dict[str, torch.Tensor]:
         final["latents"] = found["latents"]
         return found
 
-    names = {"negativePrompt": "negative_prompt", "clipSkip": "clip_skip", "eta": "eta"}
-    more |= {there: o[here] for here, there in names.items() if here in o}
+    more |= {there: o[here] for here, there in {"clipSkip": "clip_skip", "eta": "eta"}.items() if here in o}
+    more |= prompted(pipe, run)
+    if "latents" in o:
+        side = [o[k] // pipe.vae_scale_factor for k in ("height", "width")]
+        at = run.get("at", 0)
+        more["latents"] = normals(f"latents {o['latents']}", (at + 1, 4, *side))[at:].to(pipe.unet.dtype)
     generator = torch.Generator("cpu").manual_seed(o["seed"])
     pixels = call(
-        run["prompt"], num_inference_steps=o["steps"], guidance_scale=o["guidanceScale"], generator=generator,
+        num_inference_steps=o["steps"], guidance_scale=o["guidanceScale"], generator=generator,
         output_type="np", callback_on_step_end=keep, **more,
     ).images[0]
     pipe.scheduler = original
@@ -311,7 +434,7 @@ def worst(want: dict, got: dict) -> float:
 # ---- what makes a case worth having --------------------------------------------------------------------------------
 
 
-def tensors_matter(name: str, model: Model, runs: list) -> None:
+def tensors_matter(name: str, model: Model, runs: list, enough: float) -> None:
     """Every tensor, made neutral, must change a result. Of each kind of run one is asked: the last, if it can be one
     that begins with a picture."""
     last = {}
@@ -328,12 +451,12 @@ def tensors_matter(name: str, model: Model, runs: list) -> None:
             parameter.data.fill_(spread(tensor, tuple(kept.shape))[0])
             found = 0.0
             for run, want in wanted:
-                if found < MATTERS and reaches(part, run):
+                if found < enough and reaches(part, run):
                     found = max(found, worst(want, model.run(run)))
             parameter.data.copy_(kept)
             if not unused(part, tensor, model, runs):
                 least = min(least, (found, f"{part} {tensor}"))
-                assert found >= MATTERS, f"{name}: {part} {tensor} does not matter ({found:.1e})"
+                assert found >= enough, f"{name}: {part} {tensor} does not matter ({found:.1e})"
     print(f"    the tensor that matters least changes a result by {least[0]:.1e} of its deviation: {least[1]}")
 
 
@@ -373,7 +496,8 @@ def options_matter(name: str, model: Model, runs: list, found: list) -> None:
             same = run["options"].get("sampler") == runs[j]["options"].get("sampler")
             if same and want["latents"].shape == found[j]["latents"].shape:
                 assert worst(want, found[j]) >= CLEARLY, f"{name}: {runs[j]} and {run} give the same"
-        for option in {"negativePrompt", "clipSkip", "eta", "mask"} & set(run["options"]):
+        optional = {"negativePrompt", "clipSkip", "eta", "mask", "noise", "variationStrength", "latents"}
+        for option in optional & set(run["options"]) - ({"negativePrompt"} if "negative" in run else set()):
             less = {k: v for k, v in run["options"].items() if k != option}
             change = worst(want, model.run(run | {"options": less}))
             assert change >= CLEARLY, f"{name}: {option} of {run} does not matter ({change:.1e})"
@@ -397,11 +521,13 @@ def make(name: str) -> None:
     if name == "emoji":
         parts, dtype, runs, edits = {}, "F16", EMOJI, []
     else:
-        parts, dtype, runs, *edits = (PARTS | PIPELINES)[name]
+        parts, dtype, runs, *edits = (PARTS | PIPELINES | CHECKPOINTS)[name]
     golden = {}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) if parts else EMOJI_FOLDER
-        if parts:
+        if name in CHECKPOINTS:
+            golden = {"files": {}, "weights": write_checkpoint(folder, parts, dtype)}
+        elif parts:
             golden = {"files": json_files(parts), "weights": write_folder(folder, parts, dtype)}
         model = Model(folder, parts)
         exact = Model(folder, parts, double=True)
@@ -411,7 +537,8 @@ def make(name: str) -> None:
         found = [model.run(run) for run in runs]
         precise = [exact.run(run) for run in runs]
         if parts:
-            tensors_matter(name, model, runs)
+            # Wider models, of which each tensor is a smaller part: those of a checkpoint must be in the right places.
+            tensors_matter(name, model, runs, MATTERS / 16 if name in CHECKPOINTS else MATTERS)
     if edits:
         settings_matter(name, model, parts, dtype, runs, edits[0])
     elif parts:
@@ -445,5 +572,5 @@ if __name__ == "__main__":
     diffusers.logging.set_verbosity_error()
     GOLDEN.mkdir(parents=True, exist_ok=True)
     (GOLDEN / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges()))
-    for wanted in sys.argv[1:] or [*PARTS, *PIPELINES, "emoji"]:
+    for wanted in sys.argv[1:] or [*PARTS, *PIPELINES, *CHECKPOINTS, "emoji"]:
         make(wanted)

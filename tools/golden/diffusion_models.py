@@ -232,10 +232,18 @@ FOX, SEA, LOW = "a photo of a red fox in the snow", "A blue house, by the SEA!",
 SAMPLERS = ["ddim", "euler", "euler_a", "heun", "dpmpp_2m", "dpmpp_2m_karras", "lcm", "unipc", "pndm", "lms"]
 
 
-def paint(prompt=FOX, size=(40, 32), steps=5, guidance=4.0, seed=0, keep="latents", **more) -> dict:
-    """Options as `ImageModel.generate` names them; size is (width, height). `keep` says which results are stored."""
+def paint(prompt=FOX, size=(40, 32), steps=5, guidance=4.0, seed=0, keep="latents", meant=None, **more) -> dict:
+    """Options as `ImageModel.generate` names them; size is (width, height). `keep` says which results are stored. `meant`
+    is what Inkstone's syntax means, in the prompt and in the negative one: sections of [text, weight]."""
     options = {"width": size[0], "height": size[1], "steps": steps, "guidanceScale": guidance, "seed": seed} | more
-    return {"of": "paint", "prompt": prompt, "options": options, "keep": keep}
+    written = {"sections": meant[0], "negative": meant[1]} if meant else {}
+    return {"of": "paint", "prompt": prompt, "options": options, "keep": keep} | written
+
+
+PLAIN = [[["", 1.0]]]
+LONG = f"{FOX}, {SEA} {TEXTS}"
+WEIGHED = "a (red:1.4) fox, [a house] and ((the sea)) BREAK at night"
+WEIGHED_MEANS = [[["a ", 1.0], ["red", 1.4], [" fox, ", 1.0], ["a house", 1 / 1.1], [" and ", 1.0], ["the sea", 1.1 * 1.1]], [["at night", 1.0]]]
 
 
 def sampled(steps: tuple, samplers: list = SAMPLERS, **more) -> list:
@@ -289,8 +297,18 @@ PIPELINES = {
         paint(SEA, (40, 48), 10, 5.0, 6, BOTH, sampler="euler", image=2, mask=2, strength=0.7),
         paint(SEA, (40, 48), 6, 5.0, 6, sampler="dpmpp_2m", image=2, mask=2, strength=0.5),
         paint(SEA, (40, 48), 6, 5.0, 6, sampler="euler_a", image=1, mask=1, strength=1.0),
+        paint(LONG, (40, 32), 4, 5.0, 11, sampler="euler", meant=([[[LONG, 1.0]]], PLAIN)),
+        paint(WEIGHED, (40, 32), 4, 5.0, 12, sampler="euler", negativePrompt="(blurry:0.5), low quality",
+              meant=(WEIGHED_MEANS, [[["blurry", 0.5], [", low quality", 1.0]]])),
+        paint(batch=3, seed=2**32 - 2, sampler="euler_a"),
+        paint(SEA, (40, 48), 4, 5.0, 6, sampler="euler_a", image=1, strength=0.6, batch=2),
+        paint(SEA, (40, 48), 4, 5.0, 6, sampler="ddim", image=2, mask=2, strength=0.8, batch=2),
+        paint(noise="gpu", seed=2**40 + 9, sampler="euler_a", batch=2),
+        paint(variationSeed=77, variationStrength=0.3, seed=3, sampler="euler_a", batch=2),
+        paint(noise="gpu", variationSeed=5, variationStrength=0.8, seed=3, sampler="euler"),
+        paint(latents=4, batch=2, seed=21, sampler="euler_a"),
     ] + [paint(SEA, (40, 32), 9, 5.0, 8, sampler=name, image=1, strength=0.7) for name in SAMPLERS]),
-    "sd2": (pipeline(STABLE, DDIM_V, V_VAE, [CLIP_H], SD2, ["!"]), "F32", sampled((5, 20)) + [
+    "sd2": (pipeline(STABLE, DDIM_V, V_VAE, [CLIP_H], SD2, ["!"]), "F32", sampled((5,)) + [
         paint(keep=BOTH, steps=10),
         paint(SEA, (64, 40), 6, 4.0, 7, BOTH, negativePrompt=LOW),
         paint(FOX, (40, 48), 10, 5.0, 3, BOTH, image=1, strength=0.6),
@@ -298,34 +316,54 @@ PIPELINES = {
         paint(FOX, clipSkip=1),
     ]),
     "sd2_f16": (pipeline(STABLE, DDIM_V, V_VAE, [CLIP_H], SD2, ["!"]), "F16", [paint(SEA, (40, 48), 8, 5.0, 3, BOTH)]),
-    "sd_turbo": (pipeline(STABLE, TURBO, SMALL_VAE, [CLIP_H], SD2, ["!"]), "F32", sampled((5,)) + [
+    "sd_turbo": (pipeline(STABLE, TURBO, SMALL_VAE, [CLIP_H], SD2, ["!"]), "F32", sampled((5,), ["ddim", "heun", "dpmpp_2m_karras", "unipc"]) + [
         paint(keep=BOTH, steps=1, guidance=0.0), paint(SEA, keep=BOTH, steps=4, guidance=0.0),
         paint(SEA, (48, 40), 4, 0.0, 5, BOTH, image=1, strength=0.5),
     ]),
-    "tiny_sd": (pipeline(STABLE, DPM, SMALL_VAE, [CLIP_L], TINY_SD, [EOS]), "F32", sampled((4, 16)) + [
+    "tiny_sd": (pipeline(STABLE, DPM, SMALL_VAE, [CLIP_L], TINY_SD, [EOS]), "F32", sampled((8,), ["euler_a", "dpmpp_2m", "lms", "pndm"]) + [
         paint(SEA, (64, 48), 12, 6.0, 1, BOTH, negativePrompt=LOW)]),
     "sdxs": (pipeline(STABLE, DPM | {"prediction_type": "v_prediction"}, tiny([16] * 3, [16] * 3, [1, 1, 1], [1, 1, 1]), [CLIP_L], DREAM, [EOS]), "F32", [
         paint(keep=BOTH, steps=1, guidance=0.0), paint(SEA, (64, 48), 6, 5.0, 2, BOTH),
-        paint(SEA, (48, 48), 8, 5.0, 2, BOTH, image=2, strength=0.5)]),
+        paint(SEA, (48, 48), 8, 5.0, 2, BOTH, image=2, strength=0.5),
+        paint(SEA, (48, 48), 6, 5.0, 3, image=2, mask=2, strength=0.7)]),
     "lcm": (pipeline("LatentConsistencyModelPipeline", LCM, SMALL_VAE, [CLIP_L], CONSISTENT, [EOS],
                      requires_safety_checker=False), "F32", [
         paint(keep=BOTH, steps=4, guidance=8.5), paint(SEA, (48, 40), 8, 4.0, 3, BOTH), paint(steps=1, guidance=2.0),
         paint(SEA, (48, 40), 6, 4.0, 3, image=1, strength=0.5)]),
     "sdxl": (pipeline(XL_PIPE, EULER, SMALL_VAE | {"force_upcast": True}, [CLIP_L, CLIP_G], XL, [EOS, "!"],
-                      force_zeros_for_empty_prompt=True), "F32", sampled((6,)) + [
+                      force_zeros_for_empty_prompt=True), "F32", sampled((6,), ["euler_a", "dpmpp_2m_karras", "pndm", "lcm"]) + [
         paint(keep=BOTH, steps=10), paint(SEA, (48, 64), 6, 4.0, 7, BOTH, negativePrompt=LOW),
         paint(clipSkip=1), paint(guidance=1.0),
         paint(SEA, (40, 48), 10, 5.0, 3, BOTH, image=1, strength=0.6),
-        paint(SEA, (40, 48), 8, 5.0, 5, BOTH, image=1, mask=1, strength=0.99)]),
+        paint(SEA, (40, 48), 8, 5.0, 5, BOTH, image=1, mask=1, strength=0.99),
+        paint(WEIGHED, (40, 32), 4, 5.0, 12, negativePrompt=LONG, meant=(WEIGHED_MEANS, [[[LONG, 1.0]]]))]),
     "sdxl_turbo": (pipeline(XL_PIPE, TURBO_ANCESTRAL, SMALL_VAE, [CLIP_L, CLIP_G], XL, [EOS, "!"],
                             force_zeros_for_empty_prompt=True), "F32", [
         paint(keep=BOTH, steps=1, guidance=0.0), paint(SEA, keep=BOTH, steps=4, guidance=0.0)]),
 }
 
+# What is the same in all original code: 8 heads in SD 1, else heads of 64 channels; 32 groups; the factors of the latents.
+FILE_UNET = {"norm_num_groups": 32, "layers": 2}
+FILE_VAE = kl([16, 24, 40], 8, 1, scaling_factor=0.18215)
+FILE_H, FILE_G = clip(128, 2, 3, 40, "gelu"), clip(128, 2, 3, 40, "gelu", 77, 40)
+FILE_L = clip(24, 1, 3, 40, "quick_gelu")
+FILE_XL = SDXL_ADDED | {"projection_class_embeddings_input_dim": 48 + 40, "transformer_layers_per_block": [1, 2]}
+
+# Pipelines whose weights are those of a single file, as the original code names them.
+CHECKPOINTS = {
+    "sd1_file": (pipeline(STABLE, PNDM, FILE_VAE, [FILE_L], unet([64, 128], "CD", 24, 8, **FILE_UNET), [EOS]), "F32", [
+        paint(keep=BOTH, steps=4), paint(SEA, (40, 48), 6, 5.0, 3, sampler="euler", image=1, strength=0.5)]),
+    "sd2_file": (pipeline(STABLE, DDIM_V, FILE_VAE, [FILE_H], unet(
+        [64, 128], "CD", 128, [1, 2], use_linear_projection=True, **FILE_UNET), ["!"]), "F16", [
+        paint(keep=BOTH, steps=3, guidance=8.0), paint(SEA, (40, 48), 4, 8.0, 3, image=1, strength=0.75)]),
+    "sdxl_file": (pipeline(XL_PIPE, EULER, FILE_VAE | {"scaling_factor": 0.13025}, [FILE_L, FILE_G], unet(
+        [64, 128], "DC", 24 + 128, [1, 2], use_linear_projection=True, **FILE_UNET, **FILE_XL), [EOS, "!"],
+        force_zeros_for_empty_prompt=True), "F32", [
+        paint(keep=BOTH, steps=3), paint(SEA, (40, 48), 4, 5.0, 3, image=1, strength=0.5, negativePrompt=LOW)]),
+}
+
 EMOJI = [
     {"of": "text_encoder", "seed": 0, "text": "a red heart"}, at(999, [16, 16], 1, 2, 32), at(250, [12, 20], 2, 1, 32),
     *coded([(1, [6, 8])], [(2, [32, 24])]),
-    paint("a red heart", (64, 64), 20, 3.0, 0, BOTH), paint("a red heart", (64, 64), 15, 3.0, 7, BOTH),
-    paint("a green apple", (64, 64), 15, 3.0, 0, BOTH), paint("a green apple", (64, 64), 20, 3.0, 7, BOTH),
-    paint("a green apple", (96, 64), 15, 3.0, 0, BOTH),
+    paint("a red heart", (64, 64), 15, 3.0, 7, BOTH), paint("a green apple", (96, 64), 15, 3.0, 0, BOTH),
 ]

@@ -226,37 +226,38 @@ LEFT = {
 }
 
 
-def case(unet, vae, encoders):
-    stored = {name: Stored(name, shape) for name, shape in LEFT.items()}
+def checkpoint(unet, vae, encoders):
+    """Names and shapes of a checkpoint's tensors, and those of each part's that diffusers is to make of them."""
+    names, parts = {}, {"unet": build(UNet2DConditionModel, unet), "vae": build(AutoencoderKL, vae)}
 
     def put(name, shape):
-        assert name not in stored, name
-        stored[name] = Stored(name, shape)
+        assert name not in names, name
+        names[name] = tuple(shape)
 
-    expected = {}
-    shapes = build(UNet2DConditionModel, unet)
-    for name, shape in shapes.items():
+    for name, shape in parts["unet"].items():
         put("model.diffusion_model." + unet_name(name, unet), shape)
-    # The converter compares blocks by the beginning of their names, `input_blocks.1` with `input_blocks.10`, which does no
-    # harm; and it numbers what is in the middle, if there is any.
-    got = single.convert_ldm_unet_checkpoint(stored, unet)
-    assert {n: t.shape for n, t in got.items()} == shapes
-    expected |= {f"unet.{name}": tensor for name, tensor in got.items()}
-
-    shapes = build(AutoencoderKL, vae)
-    for name, shape in shapes.items():
+    for name, shape in parts["vae"].items():
         attention = ".attentions." in name and name.endswith("weight") and len(shape) == 2
         put("first_stage_model." + vae_name(name, vae), (*shape, 1, 1) if attention else shape)
-    got = single.convert_ldm_vae_checkpoint(stored, vae)
-    assert {n: t.shape for n, t in got.items()} == shapes
-    expected |= {f"vae.{name}": tensor for name, tensor in got.items()}
-
     for i, ((prefix, kind), config) in enumerate(encoders):
-        shapes = build(kind, config)
+        shapes = parts[f"text_encoder{'_2' if i else ''}"] = build(kind, config)
         if prefix.endswith("model."):
             layers = config["num_hidden_layers"] + (prefix == SD2_TEXT[0])
             for name, shape in open_clip_names(shapes, layers).items():
                 put(prefix + name, shape)
+        else:
+            for name, shape in shapes.items():
+                put(prefix + name, shape)
+    return names, parts
+
+
+def converted(stored, unet, vae, encoders):
+    """Each part's tensors as the converters of diffusers make them of a checkpoint's."""
+    # The converter compares blocks by the beginning of their names, `input_blocks.1` with `input_blocks.10`, which does no
+    # harm; and it numbers what is in the middle, if there is any.
+    parts = {"unet": single.convert_ldm_unet_checkpoint(stored, unet), "vae": single.convert_ldm_vae_checkpoint(stored, vae)}
+    for i, ((prefix, _), config) in enumerate(encoders):
+        if prefix.endswith("model."):
 
             class Model:
                 class config:
@@ -265,14 +266,20 @@ def case(unet, vae, encoders):
             # Thirds are as wide as the model, which the converter takes for the projection's first dimension.
             got = single.convert_open_clip_checkpoint(Model, stored, prefix)
         else:
-            for name, shape in shapes.items():
-                put(prefix + name, shape)
-            put(prefix + "text_model.embeddings.position_ids", (1, 77))
             got = single.convert_ldm_clip_checkpoint({n: t for n, t in stored.items() if n.startswith(prefix)})
             got = {n: t for n, t in got.items() if not n.endswith("position_ids")}
-        assert {n: t.shape for n, t in got.items()} == shapes
-        expected |= {f"text_encoder{'_2' if i else ''}.{name}": tensor for name, tensor in got.items()}
+        parts[f"text_encoder{'_2' if i else ''}"] = got
+    return parts
 
+
+def case(unet, vae, encoders):
+    names, parts = checkpoint(unet, vae, encoders)
+    more = {p + "text_model.embeddings.position_ids": (1, 77) for (p, _), _ in encoders if not p.endswith("model.")}
+    stored = {name: Stored(name, shape) for name, shape in (LEFT | names | more).items()}
+    expected = {}
+    for part, got in converted(stored, unet, vae, encoders).items():
+        assert {n: t.shape for n, t in got.items()} == parts[part]
+        expected |= {f"{part}.{name}": tensor for name, tensor in got.items()}
     lines = sorted(f"{name}={t.name} {t.take}".rstrip() for name, t in expected.items())
     digest = 0xCBF29CE484222325
     for byte in "\n".join(lines).encode():

@@ -50,7 +50,7 @@ impl ClipConfig {
     /// numbers that cannot be.
     pub fn from_json(text: &[u8], file: &str) -> Result<Self> {
         let f = Fields::parse(text, file)?;
-        f.refuse(&[("model_type", "clip_text_model")])?;
+        f.refuse(&[("model_type", "clip_text_model"), ("use_attention_mask", "false")])?;
         let class = f.texts("architectures")?.and_then(|classes| classes.first().copied());
         let projected = match class {
             None | Some("CLIPTextModel") => false,

@@ -246,7 +246,7 @@ pub fn parts(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>)
         _ => Prediction::Epsilon,
     };
     let scheduler = scheduler(kind, prediction.unwrap_or(guess), any("ztsnr"), named(&["turbo"]));
-    let unet = unet.map(|unet| UnetConfig { sample_size: sample_size(kind, &scheduler), ..unet });
+    let unet = unet.map(|unet| UnetConfig { sample_size: [sample_size(kind, &scheduler); 2], ..unet });
     Ok(Parts { kind, unet, vae: vae.map(VaeConfig::Kl), text, missing, scheduler, map })
 }
 
@@ -260,12 +260,13 @@ fn scheduler(kind: Kind, prediction: Prediction, ends_in_noise: bool, turbo: boo
         Kind::Sdxl => "EulerDiscreteScheduler",
     };
     // What only few steps are taken of, or what ends in noise alone, has to begin at the last timestep.
-    let spacing = if turbo || ends_in_noise { Spacing::Trailing } else { Spacing::Leading };
-    SchedulerConfig {
-        rescale_betas_zero_snr: ends_in_noise,
-        spacing: Some(spacing),
-        ..SchedulerConfig::trained(class, prediction)
-    }
+    // Of the others' folders only that of SDXL says where to begin: samplers have ways of their own.
+    let spacing = match kind {
+        _ if turbo || ends_in_noise => Some(Spacing::Trailing),
+        Kind::Sdxl => Some(Spacing::Leading),
+        _ => None,
+    };
+    SchedulerConfig { rescale_betas_zero_snr: ends_in_noise, spacing, ..SchedulerConfig::trained(class, prediction) }
 }
 
 /// The side of the latents that each kind was trained on.

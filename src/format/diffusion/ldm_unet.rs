@@ -157,7 +157,7 @@ pub(super) fn read(part: &Part<'_>, kind: Kind, pooled: Option<usize>, map: &mut
     let config = UnetConfig {
         in_channels: part.dim("input_blocks.0.0.weight", 1)?,
         out_channels: part.dim("out.2.weight", 0)?,
-        sample_size: 64,
+        sample_size: [64; 2],
         down_attention: down_depths.iter().map(Option::is_some).collect(),
         up_attention: up_depths.iter().map(Option::is_some).collect(),
         mid: mid.map(|depth| depth > 0),

@@ -111,6 +111,12 @@ impl Lora {
         let alphas = metadata(&header.metadata, name)?;
         let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
         let mut unmatched = Vec::new();
+        // A half or an alpha that was passed over would leave another LoRA, or one of another strength.
+        let unread = header.others.iter().find(|(key, _)| ROLES.iter().any(|(end, _)| key.ends_with(end)));
+        if let Some((key, dtype)) = unread {
+            let what = format!("{name}: `{key}` is stored as {dtype}, which is not supported");
+            return Err(Error::unsupported(format!("{what}; choose a LoRA in F16, BF16 or F32")));
+        }
         for tensor in &header.tensors {
             let key = tensor.name.as_str();
             let plain = key.replace(".default", "");
@@ -198,6 +204,11 @@ fn targets<'m>(model: impl Iterator<Item = &'m str>) -> HashMap<String, &'m str>
         }
         for short in [stem.replacen(".text_model.", ".", 1), stem.replacen(".to_out.0", ".to_out", 1)] {
             targets.insert(flat(&short), name);
+        }
+        // Diffusers before 0.18 named the projections of text encoders as it does those of UNets.
+        if let Some((layer, "q_proj" | "k_proj" | "v_proj" | "out_proj")) = stem.rsplit_once('.') {
+            let projection = stem[layer.len() + 1..].trim_end_matches("_proj");
+            targets.insert(flat(&format!("{layer}.to_{projection}")), name);
         }
     }
     targets

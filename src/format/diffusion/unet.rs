@@ -12,8 +12,8 @@ pub struct UnetConfig {
     pub in_channels: usize,
     /// Channels of the prediction.
     pub out_channels: usize,
-    /// Side of the latents that it was trained on.
-    pub sample_size: usize,
+    /// Height and width of the latents that it was trained on.
+    pub sample_size: [usize; 2],
     /// Channels of each level.
     pub block_out_channels: Vec<usize>,
     /// Which blocks on the way down have transformers.
@@ -134,11 +134,15 @@ impl UnetConfig {
         };
         // Height and width, or one for both; pipelines without it paint at their own default.
         let sides = f.counts("sample_size").or_else(|_| f.count("sample_size").map(|n| n.map(|n| vec![n])))?;
-        let default_size = if addition.is_some() { 128 } else { 64 };
+        let sample_size = match sides.as_deref() {
+            Some(&[height, width, ..]) => [height, width],
+            Some(&[side]) => [side; 2],
+            _ => [if addition.is_some() { 128 } else { 64 }; 2],
+        };
         let config = UnetConfig {
             in_channels: f.count("in_channels")?.unwrap_or(4),
             out_channels: f.count("out_channels")?.unwrap_or(4),
-            sample_size: sides.and_then(|s| s.first().copied()).unwrap_or(default_size),
+            sample_size,
             time_embed_dim: f
                 .count("time_embedding_dim")?
                 .filter(|&n| n > 0)
@@ -170,10 +174,11 @@ impl UnetConfig {
             return Err(wrong(file, &format!("the number of blocks is {levels}")));
         }
         let a = self.addition.as_ref();
-        let numbers: [(&str, usize, usize); 9] = [
+        let numbers: [(&str, usize, usize); 10] = [
             ("`in_channels`", self.in_channels, 1 << 12),
             ("`out_channels`", self.out_channels, 1 << 12),
-            ("`sample_size`", self.sample_size, 1 << 12),
+            ("`sample_size`", self.sample_size[0], 1 << 12),
+            ("`sample_size`", self.sample_size[1], 1 << 12),
             ("`cross_attention_dim`", self.cross_attention_dim, 1 << 16),
             ("the size of the time embedding", self.time_embed_dim, 1 << 16),
             ("`norm_num_groups`", self.norm_num_groups, 1 << 12),

@@ -286,7 +286,8 @@ pub(super) fn defaults(files: &ImageFiles) -> Defaults {
     let factor = files.vae.factor();
     let levels = files.unet.block_out_channels.len();
     let multiple = factor.max(8).min(factor << (levels - 1));
-    let side = (files.unet.sample_size * factor).clamp(multiple, MOST_SIDE) / multiple * multiple;
+    let [height, width] =
+        files.unet.sample_size.map(|side| (side * factor).clamp(multiple, MOST_SIDE) / multiple * multiple);
     let scheduler = &files.scheduler;
     let sampler = Sampler::from_config(scheduler);
     // Models that were distilled to few steps say so in nothing but their schedule; but so do some that are trained down to
@@ -299,5 +300,5 @@ pub(super) fn defaults(files: &ImageFiles) -> Defaults {
         (_, true) => (1, 0.0),
         _ => (20, if files.family.is_xl() { 5.0 } else { 7.5 }),
     };
-    Defaults { size: [side, side], steps, guidance, sampler: sampler.map_err(|e| e.to_string()), multiple }
+    Defaults { size: [width, height], steps, guidance, sampler: sampler.map_err(|e| e.to_string()), multiple }
 }
