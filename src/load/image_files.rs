@@ -97,12 +97,14 @@ async fn config(source: &dyn ByteSource, part: &str, file: &str) -> Result<(Vec<
 /// What reading says.
 pub async fn is_image_model(source: &dyn ByteSource) -> Result<bool> {
     let names = source.names();
+    if names.iter().any(|n| n == INDEX) {
+        return Ok(true);
+    }
     // A GGUF file stands for itself: nothing needs to be asked of what lies beside it.
-    let listed = names.iter().any(|n| n == INDEX);
-    if !listed && names.iter().any(|n| is_gguf(n)) {
+    if names.iter().any(|n| is_gguf(n)) {
         return Ok(false);
     }
-    if listed || source.size(INDEX).await?.is_some() {
+    if source.size(INDEX).await?.is_some() {
         return Ok(true);
     }
     let weights = names.iter().filter(|n| n.ends_with(".safetensors")).count();

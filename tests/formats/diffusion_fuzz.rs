@@ -269,7 +269,7 @@ fn check_unet(c: &UnetConfig) {
     let heads = |i: usize| c.heads[i] > 0 && c.block_out_channels[i].is_multiple_of(c.heads[i]);
     assert!((0..n).all(|i| heads(i) || !(c.down_attention[i] || c.up_attention[n - 1 - i])));
     assert!(c.mid != Some(true) || (heads(n - 1) && (1..=64).contains(&c.transformer_layers[n - 1])));
-    assert!(c.norm_eps.is_finite() && c.time_embed_dim > 0 && c.cross_attention_dim > 0 && c.sample_size[0] > 0);
+    assert!(c.norm_eps.is_finite() && c.time_embed_dim > 0 && c.cross_attention_dim > 0 && !c.sample_size.contains(&0));
 }
 
 fn check_vae(c: &VaeConfig) {

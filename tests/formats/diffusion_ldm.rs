@@ -219,7 +219,9 @@ fn what_it_predicts() {
         let mut tensors = checkpoint(case);
         tensors.extend(extra.iter().map(|name| tensor(name, &[0])));
         let opened = ldm::open_as(&tensors, file, known).unwrap();
-        (opened.scheduler.prediction, opened.unet.sample_size[0], opened.scheduler)
+        let [height, width] = opened.unet.sample_size;
+        assert_eq!(height, width, "{case}");
+        (opened.scheduler.prediction, width, opened.scheduler)
     };
     let of = |case, extra: &[&str], file, known| {
         let (prediction, size, _) = open(case, extra, file, known);

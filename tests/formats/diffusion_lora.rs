@@ -262,7 +262,7 @@ fn what_is_stored_in_no_float_is_refused() {
     let mut lora = file(&[(&down, &[16, 320]), (&up, &[320, 16])]);
     lora.others.insert("step".into(), "I64".into());
     assert_eq!(small(&lora).unwrap().pairs.len(), 1);
-    for (end, dtype) in [("alpha", "I64"), ("lora_A.weight", "F8_E4M3")] {
+    for (end, dtype) in [("alpha", "I64"), ("lora_A.weight", "F8_E4M3"), ("lora_B.default.weight", "F8_E4M3")] {
         let mut lora = lora.clone();
         lora.others.insert(format!("{TO_Q}.{end}"), dtype.into());
         let error = small(&lora).unwrap_err();

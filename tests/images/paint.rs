@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 /// The largest difference that a finished picture's latents may have to those of diffusers.
 const LATENTS: f64 = 1e-3;
+/// The same for single files: of their wider models a tensor in the wrong place may change less than that.
+const LATENTS_OF_FILES: f64 = 2e-4;
 
 fn open() -> Rc<Gpu> {
     block_on(Gpu::open(&GpuOptions::default())).expect("these tests need a GPU adapter, for example Mesa's lavapipe")
@@ -65,6 +67,7 @@ fn pipelines_paint_what_diffusers_paints() {
         }
         let painter = load(&gpu, &model);
         let (mut latents, mut image) = (0.0f64, f64::INFINITY);
+        let most = if name.ends_with("_file") { LATENTS_OF_FILES } else { LATENTS };
         for run in &runs {
             let pictures = paint(&painter, run);
             let all = |what: fn(&Picture) -> &Vec<f32>| pictures.iter().flat_map(what).copied().collect::<Vec<_>>();
@@ -75,7 +78,7 @@ fn pipelines_paint_what_diffusers_paints() {
                 ratio = psnr(&run.result("image"), &all(|picture| &picture.pixels));
                 image = image.min(ratio);
             }
-            if difference > LATENTS || ratio < 40.0 {
+            if difference > most || ratio < 40.0 {
                 failed.push(format!("{}: latents off by {difference:.1e}, picture {ratio:.1} dB", run.title));
             }
         }

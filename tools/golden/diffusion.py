@@ -181,8 +181,8 @@ def write_folder(folder: Path, parts: dict, dtype: str) -> dict:
 def write_checkpoint(folder: Path, parts: dict, dtype: str) -> dict:
     """A folder with what diffusers makes of a single file. Returns what the golden file says of that one's weights."""
     write_folder(folder, parts, dtype)
-    one = [(ldm.XL1 if "text_encoder_2" in parts else ldm.SD1), ldm.XL2]
-    kinds = [ldm.SD2_TEXT] if parts["text_encoder"]["hidden_act"] == "gelu" else one
+    one = ldm.SD2_TEXT if parts["text_encoder"]["hidden_act"] == "gelu" else ldm.SD1
+    kinds = [ldm.XL1, ldm.XL2] if "text_encoder_2" in parts else [one]
     encoders = [(kind, parts[part]) for kind, part in zip(kinds, ("text_encoder", "text_encoder_2")) if part in parts]
     names, _ = ldm.checkpoint(parts["unet"], parts["vae"], encoders)
     names = {name: shape for name, shape in names.items() if shape}
@@ -537,7 +537,7 @@ def make(name: str) -> None:
         found = [model.run(run) for run in runs]
         precise = [exact.run(run) for run in runs]
         if parts:
-            # Wider models, of which each tensor is a smaller part: those of a checkpoint must be in the right places.
+            # Checkpoints are of wider models, of which each tensor is a smaller part; the tests ask more of their latents.
             tensors_matter(name, model, runs, MATTERS / 16 if name in CHECKPOINTS else MATTERS)
     if edits:
         settings_matter(name, model, parts, dtype, runs, edits[0])

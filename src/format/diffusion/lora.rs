@@ -112,20 +112,18 @@ impl Lora {
         let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
         let mut unmatched = Vec::new();
         // A half or an alpha that was passed over would leave another LoRA, or one of another strength.
-        let unread = header.others.iter().find(|(key, _)| ROLES.iter().any(|(end, _)| key.ends_with(end)));
-        if let Some((key, dtype)) = unread {
+        if let Some((key, dtype)) = header.others.iter().find(|(key, _)| role(&plain(key)).is_some()) {
             let what = format!("{name}: `{key}` is stored as {dtype}, which is not supported");
             return Err(Error::unsupported(format!("{what}; choose a LoRA in F16, BF16 or F32")));
         }
         for tensor in &header.tensors {
             let key = tensor.name.as_str();
-            let plain = key.replace(".default", "");
+            let plain = plain(key);
             let ended = format!("{plain}$");
             if let Some((_, kind)) = OTHERS.iter().find(|(sign, _)| ended.contains(sign)) {
                 return Err(Error::unsupported(format!("{name} is {kind}, which is not supported; choose a LoRA")));
             }
-            let found = ROLES.iter().find_map(|(end, role)| Some((plain.strip_suffix(end)?, *role)));
-            let Some((role, target)) = found.and_then(|(stem, role)| Some((role, find(&targets, stem)?))) else {
+            let Some((role, target)) = role(&plain).and_then(|(stem, role)| Some((role, find(&targets, stem)?))) else {
                 unmatched.push(tensor.name.clone());
                 continue;
             };
@@ -148,6 +146,16 @@ impl Lora {
             drafts.into_iter().map(|(target, draft)| draft.pair(target, &alphas, name)).collect::<Result<_>>()?;
         Ok(Lora { pairs, unmatched })
     }
+}
+
+/// A tensor's name without that of PEFT's adapter.
+fn plain(key: &str) -> String {
+    key.replace(".default", "")
+}
+
+/// What a tensor is and of which layer, by its plain name.
+fn role(plain: &str) -> Option<(&str, Role)> {
+    ROLES.iter().find_map(|(end, role)| Some((plain.strip_suffix(end)?, *role)))
 }
 
 impl Draft<'_> {
@@ -206,9 +214,8 @@ fn targets<'m>(model: impl Iterator<Item = &'m str>) -> HashMap<String, &'m str>
             targets.insert(flat(&short), name);
         }
         // Diffusers before 0.18 named the projections of text encoders as it does those of UNets.
-        if let Some((layer, "q_proj" | "k_proj" | "v_proj" | "out_proj")) = stem.rsplit_once('.') {
-            let projection = stem[layer.len() + 1..].trim_end_matches("_proj");
-            targets.insert(flat(&format!("{layer}.to_{projection}")), name);
+        if let Some((attention, projection @ ("q_proj" | "k_proj" | "v_proj" | "out_proj"))) = stem.rsplit_once('.') {
+            targets.insert(flat(&format!("{attention}.to_{}", projection.trim_end_matches("_proj"))), name);
         }
     }
     targets
