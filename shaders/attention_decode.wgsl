@@ -20,13 +20,16 @@ struct Params {
 
 const WG = 64u;
 const HEAD_DIM = HEAD_QUADS * 4u;
+/// Scores of one head that an invocation looks through for their maximum.
+const RUN = 8u;
+const RUNS = WG / RUN;
+const LOWEST = -3.0e38;
 // Row g < GROUP is head g's q; row GROUP is the new k.
 var<workgroup> rows: array<f32, (GROUP + 1u) * HEAD_DIM>;
 var<workgroup> scores: array<f32, GROUP * WG>;
 var<workgroup> row_scale: array<f32, GROUP + 1u>;
 var<workgroup> tops: array<f32, GROUP>;
-var<workgroup> sums: array<f32, GROUP>;
-var<workgroup> keeps: array<f32, GROUP>;
+var<workgroup> run_tops: array<f32, GROUP * RUNS>;
 
 /// Element d of row r before rotation.
 fn raw(r: u32, kv_head: u32, d: u32) -> f32 {
@@ -59,6 +62,18 @@ fn rotated(r: u32, kv_head: u32, d: u32, pos: u32) -> f32 {
     return v * c.x + select(-1.0, 1.0, second) * normed(r, kv_head, partner) * c.y;
 }
 
+fn row_quad(row: u32, d: u32) -> vec4f {
+    let r = row + d * 4u;
+    return vec4f(rows[r], rows[r + 1u], rows[r + 2u], rows[r + 3u]);
+}
+
+/// The highest score of head g so far, with the latest runs.
+fn top_now(g: u32) -> f32 {
+    var top = tops[g];
+    for (var i = 0u; i < RUNS; i++) { top = max(top, run_tops[g * RUNS + i]); }
+    return top;
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
     let kv_head = wid.y;
@@ -74,7 +89,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     if start >= stop {
         if lid < GROUP {
             let at = p.heads * p.splits * HEAD_DIM + ((kv_head * GROUP + lid) * p.splits + split) * 2u;
-            y[at] = -3.0e38;
+            y[at] = LOWEST;
             y[at + 1u] = 0.0;
         }
         return;
@@ -94,10 +109,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     for (var i = lid; i < (GROUP + 1u) * HEAD_DIM; i += WG) {
         rows[i] = rotated(i / HEAD_DIM, kv_head, i % HEAD_DIM, pos) * select(1.0, p.scale, i < GROUP * HEAD_DIM);
     }
-    if lid < GROUP {
-        tops[lid] = -3.0e38;
-        sums[lid] = 0.0;
-    }
+    if lid < GROUP { tops[lid] = LOWEST; }
     workgroupBarrier();
     let base = kv_head * p.capacity * HEAD_QUADS;
     if has_new && pos < p.capacity {
@@ -109,51 +121,60 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         }
     }
     storageBarrier();
-    // Each invocation gathers up to OWNED of the group's output quads.
+    // Each invocation gathers up to OWNED of the group's output quads, and for each the sum of the weights.
     const OWNED = (GROUP * HEAD_QUADS + WG - 1u) / WG;
     var acc: array<vec4f, OWNED>;
+    var sums: array<f32, OWNED>;
     for (var s0 = start; s0 < stop; s0 += WG) {
+        // A key to each invocation, four heads at a time.
         let s = s0 + lid;
-        if s < stop {
-            for (var g = 0u; g < GROUP; g++) { scores[g * WG + lid] = 0.0; }
-            for (var d = 0u; d < HEAD_QUADS; d++) {
-                let k = kv_unpack(k_cache[base + s * HEAD_QUADS + d]);
-                for (var g = 0u; g < GROUP; g++) {
-                    let r = g * HEAD_DIM + d * 4u;
-                    scores[g * WG + lid] += dot(k, vec4f(rows[r], rows[r + 1u], rows[r + 2u], rows[r + 3u]));
+        for (var g = 0u; g < GROUP; g += 4u) {
+            var score = vec4f(LOWEST);
+            if s < stop {
+                let r = min(vec4u(g) + vec4u(0u, 1u, 2u, 3u), vec4u(GROUP)) * HEAD_DIM;
+                score = vec4f();
+                for (var d = 0u; d < HEAD_QUADS; d++) {
+                    let k = kv_unpack(k_cache[base + s * HEAD_QUADS + d]);
+                    score += vec4f(dot(k, row_quad(r.x, d)), dot(k, row_quad(r.y, d)),
+                                   dot(k, row_quad(r.z, d)), dot(k, row_quad(r.w, d)));
                 }
             }
+            scores[g * WG + lid] = score.x;
+            if g + 1u < GROUP { scores[(g + 1u) * WG + lid] = score.y; }
+            if g + 2u < GROUP { scores[(g + 2u) * WG + lid] = score.z; }
+            if g + 3u < GROUP { scores[(g + 3u) * WG + lid] = score.w; }
+        }
+        workgroupBarrier();
+        for (var i = lid; i < GROUP * RUNS; i += WG) {
+            var top = scores[i * RUN];
+            for (var j = 1u; j < RUN; j++) { top = max(top, scores[i * RUN + j]); }
+            run_tops[i] = top;
+        }
+        workgroupBarrier();
+        for (var g = 0u; g < GROUP; g++) {
+            scores[g * WG + lid] = exp(scores[g * WG + lid] - top_now(g));
         }
         workgroupBarrier();
         let size = min(WG, stop - s0);
-        if lid < GROUP {
-            var top = tops[lid];
-            for (var i = 0u; i < size; i++) { top = max(top, scores[lid * WG + i]); }
-            let keep = exp(tops[lid] - top);
-            var sum = sums[lid] * keep;
-            for (var i = 0u; i < size; i++) {
-                let weight = exp(scores[lid * WG + i] - top);
-                scores[lid * WG + i] = weight;
-                sum += weight;
-            }
-            tops[lid] = top;
-            sums[lid] = sum;
-            keeps[lid] = keep;
-        }
-        workgroupBarrier();
         for (var o = 0u; o < OWNED; o++) {
             let i = o * WG + lid;
             if i < GROUP * HEAD_QUADS {
                 let g = i / HEAD_QUADS;
                 let d = i % HEAD_QUADS;
-                var a = acc[o] * keeps[g];
+                let keep = exp(tops[g] - top_now(g));
+                var a = acc[o] * keep;
+                var sum = sums[o] * keep;
                 for (var j = 0u; j < size; j++) {
-                    a += kv_unpack(v_cache[base + (s0 + j) * HEAD_QUADS + d]) * scores[g * WG + j];
+                    let weight = scores[g * WG + j];
+                    a += kv_unpack(v_cache[base + (s0 + j) * HEAD_QUADS + d]) * weight;
+                    sum += weight;
                 }
                 acc[o] = a;
+                sums[o] = sum;
             }
         }
         workgroupBarrier();
+        if lid < GROUP { tops[lid] = top_now(lid); }
     }
     for (var o = 0u; o < OWNED; o++) {
         let i = o * WG + lid;
@@ -164,11 +185,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
             y[at + 1u] = acc[o].y;
             y[at + 2u] = acc[o].z;
             y[at + 3u] = acc[o].w;
+            if i % HEAD_QUADS == 0u {
+                let stats = p.heads * p.splits * HEAD_DIM + (head * p.splits + split) * 2u;
+                y[stats] = top_now(i / HEAD_QUADS);
+                y[stats + 1u] = sums[o];
+            }
         }
-    }
-    if lid < GROUP {
-        let at = p.heads * p.splits * HEAD_DIM + ((kv_head * GROUP + lid) * p.splits + split) * 2u;
-        y[at] = tops[lid];
-        y[at + 1u] = sums[lid];
     }
 }

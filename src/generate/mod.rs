@@ -10,6 +10,7 @@ mod language;
 pub mod noise;
 mod options;
 mod result;
+mod roofline;
 pub mod scheduler;
 mod self_test;
 
@@ -21,4 +22,5 @@ pub use image::{
 pub use language::{LanguageInfo, LanguageModel, LoadOptions};
 pub use options::{GenerateOptions, OnOverflow, Stop};
 pub use result::{FinishReason, GenerationResult, Logprob, Timings, TokenLogprob, Usage};
+pub use roofline::{Roofline, seconds};
 pub use self_test::{KernelReport, Limits, Probe, budget, self_test};

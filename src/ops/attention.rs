@@ -66,7 +66,7 @@ impl Attention<'_> {
     /// Whether [`Attention::decode`] has a variant for this device and these heads.
     pub fn can_decode(&self, gpu: &crate::gpu::Gpu) -> bool {
         let (group, hd) = (self.rope.heads / self.rope.kv_heads, self.rope.head_dim);
-        let memory = ((group + 1) * hd + group * 64 + 4 * group + 1) * 4;
+        let memory = ((group + 1) * hd + group * 64 + 10 * group + 1) * 4;
         !serial(gpu) && memory <= gpu.adapter().workgroup_memory as usize && group < 64
     }
 

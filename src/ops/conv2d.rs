@@ -2,7 +2,7 @@
 
 use super::activation::Activation;
 use super::map::{Map, Rows};
-use super::parts::{ACTIVATION, CONV, serial, weight_parts};
+use super::parts::{ACTIVATION, CONV, TILE_COLUMNS, serial, tile, weight_parts};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, Weight, params};
 
@@ -84,14 +84,18 @@ impl<'g> Map<'g> {
         let pixels = self.n * rows.count * out_w;
         let serial = serial(graph.gpu());
         for slice in w.slices() {
-            let mut op = graph.op(if serial { &CONV2D_SERIAL } else { &CONV2D });
-            let (columns, tiles) = match serial {
-                true => (slice.rows.div_ceil(4).div_ceil(16), pixels.div_ceil(4)),
-                false => (slice.rows.div_ceil(64), pixels.div_ceil(32)),
+            let (op, columns, tiles) = match serial {
+                true => {
+                    let op = graph.op(&CONV2D_SERIAL).set("WG", 16u32);
+                    (op, slice.rows.div_ceil(4).div_ceil(16), pixels.div_ceil(4))
+                }
+                false => {
+                    // A taller tile reads less from workgroup memory, but there must be enough of them for a GPU.
+                    let columns = slice.rows.div_ceil(TILE_COLUMNS);
+                    let height = if pixels.div_ceil(64) * columns >= 256 { 64 } else { 32 };
+                    (tile(graph.op(&CONV2D), height), columns, pixels.div_ceil(height))
+                }
             };
-            if serial {
-                op = op.set("WG", 16u32);
-            }
             let op = op
                 .parts(weight_parts(slice.dtype))
                 .part(&CONV)

@@ -16,12 +16,14 @@ mod last_row;
 mod layer_norm;
 mod linear;
 mod map;
+mod multiply_add;
 mod parts;
 mod rescale;
 mod rms_norm;
 mod rope_append;
 mod sample;
 mod silu_mul;
+mod stream_read;
 
 pub use activation::{Activation, Gate};
 pub use attend::Attend;
@@ -35,6 +37,7 @@ pub use map::{Map, Rows};
 pub use parts::parts;
 pub use rope_append::{KvLayer, Rope, turns};
 pub use sample::{RECENT, Sampling};
+pub use stream_read::stream_read;
 
 use crate::gpu::{Kernel, OpBuilder, Region, Tensor};
 
@@ -66,6 +69,8 @@ pub const KERNELS: &[&Kernel] = &[
     &rescale::RESCALE,
     &copy_rows::COPY_ROWS,
     &denoise::DENOISE,
+    &stream_read::STREAM_READ,
+    &multiply_add::MULTIPLY_ADD,
 ];
 
 /// How many of a chunk's rows hold tokens is known only on the device: `state[1]`.

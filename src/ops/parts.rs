@@ -25,6 +25,7 @@ pub(crate) static INPUT_NORM: Part = part!("input_norm");
 pub(crate) static INPUT_MERGE: Part = part!("input_merge");
 pub(crate) static ACTIVATION: Part = part!("activation");
 pub(crate) static CONV: Part = part!("conv");
+static TILE: Part = part!("tile");
 pub(crate) static ATTEND_PART: Part = part!("attend");
 static REDUCE_SERIAL: Part = part!("reduce_serial");
 static REDUCE_WORKGROUP: Part = part!("reduce_workgroup");
@@ -59,6 +60,7 @@ pub fn parts() -> Vec<&'static Part> {
         &INPUT_MERGE,
         &ACTIVATION,
         &CONV,
+        &TILE,
         &ATTEND_PART,
         &REDUCE_SERIAL,
         &REDUCE_WORKGROUP,
@@ -101,9 +103,34 @@ pub(crate) fn serial(gpu: &Gpu) -> bool {
     gpu.adapter().family == Family::Software
 }
 
-/// Fills the reduction slot.
-pub(crate) fn reduce<'g>(op: OpBuilder<'g>, gpu: &Gpu) -> OpBuilder<'g> {
+/// Rows of weights in a tile.
+pub(crate) const TILE_COLUMNS: usize = 64;
+
+/// Fills the tile slot: tiles of `rows` (32 or 64) rows of input.
+pub(crate) fn tile(op: OpBuilder<'_>, rows: usize) -> OpBuilder<'_> {
+    op.part(&TILE).set("TILE_ROWS", rows as u32)
+}
+
+/// Lanes for each of so many groups that share so many steps, where a GPU's own number would leave most of it idle.
+pub(crate) fn lanes(gpu: &Gpu, groups: usize, steps: usize) -> u32 {
+    /// Invocations that a large GPU wants to have at least.
+    const BUSY: usize = 65536;
     let t = tuning(gpu);
+    let mut lanes = t.lanes;
+    while t.lanes > 1 && lanes < t.workgroup && groups * lanes as usize * 2 <= BUSY && lanes as usize * 2 <= steps {
+        lanes *= 2;
+    }
+    lanes
+}
+
+/// Fills the reduction slot: groups of the adapter's number of lanes.
+pub(crate) fn reduce<'g>(op: OpBuilder<'g>, gpu: &Gpu) -> OpBuilder<'g> {
+    reduce_lanes(op, gpu, tuning(gpu).lanes)
+}
+
+/// Fills the reduction slot.
+pub(crate) fn reduce_lanes<'g>(op: OpBuilder<'g>, gpu: &Gpu, lanes: u32) -> OpBuilder<'g> {
+    let t = Tuning { lanes, ..tuning(gpu) };
     let op = op.set("WG", t.workgroup);
     match (serial(gpu), gpu.adapter().tier) {
         (true, _) => op.part(&REDUCE_SERIAL),

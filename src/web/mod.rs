@@ -5,7 +5,7 @@ mod convert;
 mod files;
 mod image;
 
-use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, self_test};
+use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, Roofline, self_test};
 use crate::gpu::{Family, Gpu, GpuOptions, Tier};
 use crate::load::{Abort, Phase, Progress, Quantize};
 use crate::{Error, Result};
@@ -215,6 +215,16 @@ pub async fn probe(options: JsValue) -> std::result::Result<JsValue, JsValue> {
         to_js(&Probe::run(&gpu, options.adapter_info.device_memory, options.self_test != Some(false)).await?)
     };
     probe.await.map_err(failure)
+}
+
+/// What this browser's GPU can do at most.
+#[wasm_bindgen]
+pub async fn roofline(options: JsValue) -> std::result::Result<JsValue, JsValue> {
+    let measured = async {
+        let options: Options = from_js(&options)?;
+        to_js(&Roofline::measure(&device(&options).await?).await?)
+    };
+    measured.await.map_err(failure)
 }
 
 /// Whether a model fits, from its headers alone.

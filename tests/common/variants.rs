@@ -139,6 +139,13 @@ fn record_linear(g: &Graph, m: &Memory) {
                 }
             }
         }
+        // Rows so long that more lanes share one.
+        for k in [1024, 2048] {
+            let (w, norm) = (m.weight(dtype, 6, k), m.vector(k));
+            for norm in [None, Some((&norm, 1e-5))] {
+                m.rows(g, 1, k).linear_with(&w, Linear { norm, ..Linear::default() });
+            }
+        }
         if dtype.is_float() {
             m.rows(g, 1, 8 * 62).merge_linear(&m.weight(dtype, 6, 60), 20, None, None);
         }
@@ -236,5 +243,8 @@ fn record_convolutions(g: &Graph, m: &Memory) {
                 conv(7, Activation::Silu);
             }
         }
+        // So many pixels that a GPU's tiles are tall.
+        let x = Map::new(m.rows(g, 256 * 64, 4), 1, 256, Rows::all(64));
+        x.conv2d(&m.weight(dtype, 6, 9 * CHANNEL_BLOCK), Conv { pad: [1, 1], bias: Some(&bias), ..Conv::default() });
     }
 }

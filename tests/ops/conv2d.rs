@@ -219,10 +219,23 @@ fn encodings_and_their_mixtures_in_slices() {
     });
 }
 
+/// So many pixels that GPUs get tall tiles; the last tile is not full on either side.
+#[test]
+fn as_many_pixels_as_a_picture_has() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(7);
+        for (size, c, stride) in [([61, 91], 40, 1), ([150, 75], 4, 2)] {
+            let slices = &[(DType::F16, 130), (DType::Q8_0, 67)];
+            let c = Case { n: 2, size, c, slices, stride, bias: true, residual: true, ..PLAIN };
+            try_case(name, gpu, &c, &mut numbers);
+        }
+    });
+}
+
 /// Past 65,535 tiles of pixels the grid folds.
 #[test]
 fn more_tiles_than_one_dimension_of_a_grid() {
-    for (family, each) in [(Family::Software, 4), (Family::Generic, 32)] {
+    for (family, each) in [(Family::Software, 4), (Family::Generic, 64)] {
         let gpu = open(Some(Tier::Base), Some(family));
         let size = [65536 * each / 512 + 1, 512];
         let c = Case { size, c: 1, slices: &[(DType::F32, 2)], side: 1, pad: [0, 0], ..PLAIN };

@@ -99,7 +99,7 @@ fn shapes_around_every_edge() {
                 try_case(name, gpu, &Case { t, k, slices: &f32s(n), ..PLAIN }, &mut numbers);
             }
         }
-        for k in [1, 2, 3, 4, 5, 31, 33, 35, 63, 96, 127, 128, 132, 511, 512, 516, 1536] {
+        for k in [1, 2, 3, 4, 5, 31, 33, 35, 63, 96, 127, 128, 132, 511, 512, 516, 1024, 1056, 1536, 2048, 4100] {
             for (t, n) in [(1, 7), (6, 7)] {
                 try_case(name, gpu, &Case { t, k, slices: &f32s(n), ..PLAIN }, &mut numbers);
             }
