@@ -27,6 +27,7 @@ before(async () => {
     "/endless.gguf": { body: endless, cors: true },
     "/deep.gguf": { body: deep, cors: true },
     "/half.gguf": { body: deep, cors: true, stall: Math.floor(deep.length / 2) },
+    "/broken.gguf": { body: tinyModel({ norm: NaN }), cors: true },
     "/short.gguf": { body: tinyModel({ layers: 1, context: 64 }), cors: true },
     "/page.gguf": { body: html, type: "text/html", cors: true },
     "/cut.gguf": { body: tiny.subarray(0, tiny.length - 4096), cors: true },
@@ -311,6 +312,27 @@ test("trouble while opening: one sentence, a button, the code; the page goes on"
   await page.keyboard.press("Escape");
   await person.openModel("tiny.gguf");
   assert.equal(await person.answerTo(() => page.press("#prompt", "Enter")), REPLY);
+});
+
+test("weights that are no numbers are a file's trouble: the model stays open, the next one answers", async () => {
+  await person.openModel("broken.gguf");
+  await page.click("#new");
+  for (const temperature of [0, 1]) {
+    await person.set("temperature", temperature);
+    await page.fill("#prompt", "say");
+    await page.press("#prompt", "Enter");
+    const last = page.locator(".turn.assistant:last-child");
+    await last.locator(".trouble").waitFor();
+    assert.match(await last.locator(".trouble-what").innerText(), /or its file is damaged/);
+    await last.locator(".trouble summary").click();
+    assert.equal(await last.locator(".trouble details code").innerText(), "Format");
+    assert.match(await last.locator(".trouble details p").innerText(), /no token.*get the file again/);
+    assert.equal(await page.getAttribute("#model-button", "data-step"), "ready");
+  }
+  await person.set("temperature", 0);
+  await person.openModel("tiny.gguf");
+  await page.hover(".turn.assistant:last-child");
+  assert.equal(await person.answerTo(() => page.click(".turn.assistant:last-child .trouble .button")), REPLY);
 });
 
 test("a conversation longer than the context offers to leave out the oldest messages", async () => {
