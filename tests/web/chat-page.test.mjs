@@ -335,6 +335,49 @@ test("weights that are no numbers are a file's trouble: the model stays open, th
   assert.equal(await person.answerTo(() => page.click(".turn.assistant:last-child .trouble .button")), REPLY);
 });
 
+test("what the drawer says is what the model is asked with", async () => {
+  await page.click("#new");
+  // Everything that is said to the worker, from here on.
+  await page.evaluate(() => {
+    window.told = [];
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (message, ...more) {
+      window.told.push(JSON.parse(JSON.stringify(message)));
+      return postMessage.call(this, message, ...more);
+    };
+  });
+  const told = async (method) => {
+    const all = await page.evaluate(() => window.told.splice(0));
+    const [call, ...others] = all.filter((message) => message.method === method);
+    assert.deepEqual(others, [], `${method} once`);
+    return call.args.options;
+  };
+  const wanted = {
+    temperature: 0.35, topP: 0.8, topK: 7, minP: 0.1, repetitionPenalty: 1.2, maxTokens: 3, seed: 41,
+  }; // prettier-ignore
+  for (const [name, value] of Object.entries(wanted)) await person.set(name, value);
+  await page.uncheck("#reasoning");
+  await person.set("contextLength", 128);
+  await person.openModel("tiny.gguf");
+  assert.equal((await told("load")).contextLength, 128);
+  assert.match(await person.shown("#model-facts"), /128 tokens/);
+  await person.say("go");
+  assert.deepEqual(await told("generate"), { ...wanted, reasoning: false, onOverflow: "error" });
+  // Without a seed every answer gets one of its own.
+  await page.fill("#set-seed", "");
+  await page.locator("#set-seed").blur();
+  const seeds = [];
+  for (let i = 0; i < 2; i++) {
+    await person.say("again");
+    seeds.push((await told("generate")).seed);
+  }
+  assert.ok(seeds.every((seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) && seeds[0] !== seeds[1]);
+  await page.click("#reset-settings");
+  await page.check("#reasoning");
+  await person.set("temperature", 0);
+  await person.set("maxTokens", 64);
+});
+
 test("a conversation longer than the context offers to leave out the oldest messages", async () => {
   await person.openModel("short.gguf");
   await page.click("#new");
