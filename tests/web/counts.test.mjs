@@ -244,6 +244,7 @@ test("a small model that computes", async () => {
   // A GPU's kernels take long on a CPU: little is asked.
   const loaded = await load("/m/tiny.gguf", { contextLength: 64 });
   checkLoad("tiny", loaded);
+  assert.deepEqual([loaded.info.tier, loaded.info.family], ["subgroups", "generic"]);
   const { live, peak } = loaded.levels;
 
   const model = { layers: TINY_LAYERS, weights: loaded.info.bytes.weights, again: 0 };
