@@ -3,7 +3,7 @@
 /// Temperature 0 takes the maximum. Otherwise, on logits over temperature: top-k, then top-p among what is left, then
 /// min-p, each as a threshold found digit by digit (a radix select over order-preserving integers), then the inverse of
 /// the cumulative distribution in order of tokens. Probabilities are added in units of 2^-31, so order does not matter.
-/// state: position, rows, step, seed, seed. Results: recent[step mod 16].
+/// state: position, rows, step, seed, seed. Results: recent[step mod 16], which is NOWHERE if a logit is no number.
 struct Params { vocab: u32, stretches: u32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> partials: array<vec4u>;
@@ -89,7 +89,11 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     for (var i = lid; i < p.stretches; i += WG) {
         let s = partials[i];
         let most = bitcast<f32>(s.x);
-        if most > top || (most == top && s.y < place) {
+        // The sum is NaN where one of the logits is. Told by its bits: compilers may take floats to be numbers.
+        if (s.z & 0x7fffffffu) > 0x7f800000u {
+            top = 3.4e38;
+            place = NOWHERE;
+        } else if most > top || (most == top && s.y < place) {
             top = most;
             place = s.y;
         }
@@ -112,7 +116,7 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     let greedy = workgroupUniformLoad(&choice);
     top = workgroupUniformLoad(&tops[0]);
     let temperature = settings[0];
-    if temperature > 0.0 {
+    if temperature > 0.0 && greedy != NOWHERE {
         var sum = 0.0;
         for (var i = lid; i < p.vocab; i += WG) { sum += exp((logits[i] - top) / temperature); }
         sums[lid] = sum;

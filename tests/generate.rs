@@ -83,6 +83,32 @@ fn an_answer_ends_where_it_should() {
     assert_eq!(say(&model, "HELLO", &options).tokens, [eos; 4], "ignoreEos goes on");
 }
 
+/// Tokens after the first, the stop token's step among them, by the time they took: whatever ends the answer.
+#[test]
+fn speed_counts_every_step_that_an_answer_waited_for() {
+    let bench = Bench::open();
+    let steps = |answer: &GenerationResult| answer.timings.tokens_per_second * answer.timings.decode_ms / 1e3;
+    let close = |answer: &GenerationResult, want: usize| {
+        assert!((steps(answer) - want as f64).abs() < 1e-6, "{} steps where {want} were: {answer:?}", steps(answer));
+    };
+    let endless = model(&bench, 200);
+    let whole = say(&endless, "HELLO", &raw(20));
+    close(&whole, 19);
+    close(&say(&endless, "HELLO", &raw(1)), 0);
+    close(&say(&endless, "HELLO", &raw(0)), 0);
+    // The same model, to which a token that it says after some others means the end.
+    let new = |i: &usize| !whole.tokens[..*i].contains(&whole.tokens[*i]);
+    for at in (0..whole.tokens.len()).filter(new) {
+        let mut files = folder::whole(&Case::read("llama3_gqa"));
+        let config = json!({ "eos_token_id": whole.tokens[at] });
+        files.insert("generation_config.json".into(), config.to_string().into_bytes());
+        let ends = bench.load_from(&MemoryFiles(files), 200).unwrap();
+        let answer = say(&ends, "HELLO", &GenerateOptions { ignore_eos: false, ..raw(20) });
+        assert_eq!((answer.finish_reason, &answer.tokens[..]), (FinishReason::Stop, &whole.tokens[..at]));
+        close(&answer, at);
+    }
+}
+
 #[test]
 fn the_same_seed_says_the_same_and_another_seed_something_else() {
     let bench = Bench::open();

@@ -3,6 +3,8 @@
 
 #[path = "tidy/code.rs"]
 mod code;
+#[path = "tidy/docs.rs"]
+mod docs;
 
 use code::{code, imports, without_tests, words};
 use std::collections::BTreeMap;
@@ -270,6 +272,34 @@ fn the_readme_of_shaders_names_them_all() {
     }
 }
 
+/// The documents: every Markdown file but the one about the past.
+fn documents() -> BTreeMap<String, String> {
+    files().into_iter().filter(|(path, _)| path.ends_with(".md") && path != "CHANGELOG.md").collect()
+}
+
+#[test]
+fn documents_are_short_and_name_what_is_there() {
+    let (root, documents) = (Path::new(env!("CARGO_MANIFEST_DIR")), documents());
+    let lines = documents["ARCHITECTURE.md"].lines().count();
+    println!("ARCHITECTURE.md has {lines} lines");
+    assert!(lines <= docs::ARCHITECTURE_LINES, "ARCHITECTURE.md has {lines} lines");
+    let missing = |(path, text): (&String, &String)| docs::missing_files(path, text, |file| root.join(file).exists());
+    let found: Vec<String> = documents.iter().flat_map(missing).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// `git apply` would take them: whoever follows docs/ADDING_*.md begins with that.
+#[test]
+fn diffs_of_documents_still_apply() {
+    let (root, documents) = (Path::new(env!("CARGO_MANIFEST_DIR")), documents());
+    for name in ["docs/ADDING_AN_OP.md", "docs/ADDING_A_MODEL.md"] {
+        assert!(documents[name].contains("```diff\ndiff --git"), "{name} has a diff");
+    }
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).ok();
+    let found: Vec<String> = documents.iter().flat_map(|(path, text)| docs::diffs(path, text, read)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
 #[test]
 fn the_rules_find_what_they_should() {
     let order: Vec<String> = rungs();
@@ -317,6 +347,33 @@ fn the_rules_find_what_they_should() {
         right(habits("src/x.rs", &format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{ fn f() {{ {what} }} }}")), what);
         right(habits("tests/x.rs", what), what);
         right(habits("src/x.rs", &format!("/// {what}\nconst X: &str = \"{what}\";")), what);
+    }
+    let read = |file: &str| (file == "src/a.rs").then(|| "one\ntwo\nthree\n".to_string());
+    let diff = |body: &str| format!("```diff\ndiff --git a/src/{body}\n```\n");
+    right(
+        docs::diffs("a.md", &diff("a.rs b/src/a.rs\n@@ -2,2 +2,3 @@\n two\n+new\n three"), read),
+        "a diff that applies",
+    );
+    right(docs::diffs("a.md", &diff("b.rs b/src/b.rs\nnew file mode 100644\n@@ -0,0 +1 @@\n+new"), read), "a new file");
+    wrong(
+        docs::diffs("a.md", &diff("a.rs b/src/a.rs\n@@ -1,2 +1,3 @@\n one\n+new\n three"), read),
+        "lines that are gone",
+    );
+    wrong(docs::diffs("a.md", &diff("a.rs b/src/a.rs\n@@ -1,2 +1,2 @@\n one\n+new\n two"), read), "a wrong count");
+    wrong(docs::diffs("a.md", &diff("b.rs b/src/b.rs\n@@ -1 +1,2 @@\n one\n+new"), read), "a file that is gone");
+    wrong(
+        docs::diffs("a.md", &diff("a.rs b/src/a.rs\nnew file mode\n@@ -0,0 +1 @@\n+new"), read),
+        "a file that is there",
+    );
+    let exists = |file: &str| ["src", "src/a", "src/a/b.rs", "docs", "docs/c.md", "docs/./c.md"].contains(&file);
+    for named in
+        ["`src/a/b.rs`,", "`a/b.rs`", "[c](docs/c.md).", "`src/a/*.rs`", "https://x.org/a/c.rs", "/a/d.rs", "x/y.py"]
+    {
+        right(docs::missing_files("README.md", named, exists), named);
+    }
+    right(docs::missing_files("docs/d.md", "[c](./c.md)", exists), "beside it");
+    for named in ["`src/a/c.rs`", "see a/c.rs.", "[c](docs/d.md)"] {
+        wrong(docs::missing_files("README.md", named, exists), named);
     }
     wrong(sources("package-lock.json", "\"resolved\": \"https://mirror.example/a.tgz\""), "a mirror");
     wrong(sources("a/Cargo.lock", "source = \"registry+https://mirror.example/index\""), "a mirror");

@@ -21,6 +21,9 @@ export async function setUpBuild() {
 
 /** For `npm test`, besides: a Vulkan driver that needs no GPU, and a browser. Returns their paths. */
 export async function setUpTests() {
+  const found = { browser: chromium() !== undefined, driver: swiftshader() !== undefined };
+  const trouble = browserTrouble({ ...found, named: process.env.CHROMIUM, system: systemName() });
+  if (trouble) throw new Trouble(trouble);
   await installPackages({ libvulkan: ["libvulkan1"], lavapipe: ["mesa-vulkan-drivers"], chromium: ["chromium"] });
   return { lavapipe: lavapipe(), swiftshader: swiftshader(), chromium: chromium() };
 }
@@ -80,15 +83,31 @@ function lavapipe() {
   return name ? join(folder, name) : undefined;
 }
 
-/** The browser of the tests: CHROMIUM, or one that is installed. */
+/** The browser of the tests: CHROMIUM, or one that is installed. Undefined where nothing is. */
 export function chromium() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  return ["/usr/bin/chromium", "/opt/google/chrome/chrome"].find((path) => existsSync(path));
+  const named = process.env.CHROMIUM;
+  return (named ? [named] : ["/usr/bin/chromium", "/opt/google/chrome/chrome"]).find((path) => existsSync(path));
+}
+
+/** What a person must do for a browser, in a sentence; undefined if there is one or apt brings it. */
+export function browserTrouble({ named, browser, driver, system }) {
+  const way = "set CHROMIUM to the path of a Chrome or Chromium, such as /opt/google/chrome/chrome";
+  if (named && !browser) return `CHROMIUM names ${named}, where nothing is: ${way}.`;
+  if (named && !driver) return `Beside ${named} lies no vk_swiftshader_icd.json, which the tests compute on: ${way}.`;
+  if (system !== "ubuntu" || (browser && driver)) return undefined;
+  return `Ubuntu's chromium is a stub for a snap, which the tests can't drive: install another (google.com/chrome), and ${way}.`;
+}
+
+/** The system's name for itself: "debian", "ubuntu", ... */
+function systemName() {
+  const file = "/etc/os-release";
+  const line = existsSync(file) && readFileSync(file, "utf8").match(/^ID="?([\w.-]+)"?$/m);
+  return line ? line[1] : "";
 }
 
 /** The Vulkan driver that comes with the browser and computes on the CPU: the path of its manifest. */
 function swiftshader() {
-  const folders = ["/usr/lib/chromium", "/opt/google/chrome", dirname(chromium() ?? "/")];
+  const folders = [dirname(chromium() ?? "/"), "/usr/lib/chromium", "/opt/google/chrome"];
   return folders.map((folder) => join(folder, "vk_swiftshader_icd.json")).find((path) => existsSync(path));
 }
 

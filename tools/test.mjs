@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { assets, fetchAsset } from "./assets.mjs";
 import { build, readRecipe } from "./build.mjs";
 import { setUpBuild, setUpTests } from "./setup.mjs";
-import { Trouble, cacheFolder, main, root } from "./shell.mjs";
+import { Trouble, cacheFolder, isMain, main, root } from "./shell.mjs";
 
 /** The suites of `cargo test` that compute on a device: they run on two Vulkan drivers. */
 const GPU_SUITES = ["ops", "quants", "models", "generate"];
@@ -57,12 +57,12 @@ const STAGES = {
 };
 
 /** Runs one stage: whatever goes wrong in it is its failure, and the next one runs all the same. */
-async function runStage(name) {
+export async function runStage(name, stage) {
   console.log(`\n== ${name}`);
   const begun = performance.now();
   let outcome;
   try {
-    outcome = await STAGES[name]();
+    outcome = await stage();
     if (outcome.passed + outcome.failed === 0) fail(outcome, "no test ran");
     if (outcome.skipped > 0) fail(outcome, `${outcome.skipped} skipped: a test that can't run is a failure`);
   } catch (error) {
@@ -109,14 +109,14 @@ function driverEnvironment(driver) {
 
 const only = (suites) => suites.flatMap((suite) => ["--test", suite]);
 
-async function cargoTest(args, driver, more = {}) {
+export async function cargoTest(args, driver, more = {}) {
   const env = { ...driverEnvironment(driver), INKSTONE_CACHE: cacheFolder, ...more };
   const { code, output } = await watch("cargo", ["test", "--locked", "--no-fail-fast", ...args], env);
   const pattern = /^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored;.*$/gm;
   return tally(code, [...output.matchAll(pattern)].map(([line, ...counts]) => [line, ...counts.map(Number)]));
 }
 
-async function nodeTest(files) {
+export async function nodeTest(files) {
   if (files.length === 0) throw new Trouble("There is no test file.");
   // One file at a time: browsers and bundlers would only compete for the cores, and timings would mean nothing.
   const options = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${TEST_SECONDS * 1000}`];
@@ -157,7 +157,8 @@ function testFiles(folder) {
   return names.sort().map((name) => join(folder, name));
 }
 
-await main(async () => {
+/** `npm test`. */
+async function all() {
   const wanted = process.argv.slice(2);
   const unknown = wanted.find((name) => !(name in STAGES));
   if (unknown) throw new Trouble(`There is no stage "${unknown}": choose from ${Object.keys(STAGES).join(", ")}.`);
@@ -165,10 +166,12 @@ await main(async () => {
 
   const results = [];
   for (const name of names) {
-    const result = await runStage(name);
+    const result = await runStage(name, STAGES[name]);
     results.push(result);
     if (name === "set-up" && result.failed > 0) break; // nothing can run without it
   }
   const failed = summarize(results);
   process.exitCode = failed > 0 ? 1 : 0;
-});
+}
+
+if (isMain(import.meta.url)) await main(all);

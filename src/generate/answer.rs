@@ -25,6 +25,8 @@ pub(super) struct Answer<'a> {
     /// The prompt and the answer so far, as the model sees them.
     context: Vec<u32>,
     tokens: Vec<u32>,
+    /// Tokens that came, a stop token among them.
+    came: usize,
     logprobs: Option<Vec<TokenLogprob>>,
     usage: Usage,
     /// When the first token was there.
@@ -54,6 +56,7 @@ impl<'a> Answer<'a> {
             reasoning: Reasoning::new(prompt.thinking),
             context: prompt.tokens,
             tokens: Vec::new(),
+            came: 0,
             logprobs: options.logprobs.map(|_| Vec::new()),
             usage: Usage::default(),
             first: None,
@@ -146,6 +149,7 @@ impl<'a> Answer<'a> {
 
     /// Takes a token; returns why the answer ends, if it does.
     async fn take(&mut self, id: u32, most: usize) -> Result<Option<FinishReason>> {
+        self.came += 1;
         if !self.options.ignore_eos && self.tokenizer.stop_tokens().contains(&id) {
             return Ok(Some(FinishReason::Stop));
         }
@@ -199,7 +203,7 @@ impl<'a> Answer<'a> {
         let now = Instant::now();
         let first = self.first.unwrap_or(now);
         let decode_ms = ms(first, now);
-        let after_first = self.tokens.len().saturating_sub(1);
+        let after_first = self.came.saturating_sub(1);
         let result = GenerationResult {
             text: self.reasoning.text,
             reasoning: self.reasoning.thought,

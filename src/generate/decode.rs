@@ -306,8 +306,11 @@ impl Session {
         let ids: Vec<u32> = (arriving.first..arriving.first + arriving.count).map(|i| word(i % RECENT * 4)).collect();
         match ids.iter().all(|&id| (id as usize) < self.vocab) {
             true => Ok(ids),
-            false => Err(Error::gpu(
-                "the GPU computed something that is no token: the file is damaged (get it again), or the driver is at fault",
+            // The driver could be at fault too, but the self-test would have told before.
+            false => Err(Error::format(
+                "",
+                "the model computed something that is no token, since some of its weights are no numbers or far too large: \
+                 get the file again, or another one of this model",
             )),
         }
     }

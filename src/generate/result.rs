@@ -38,7 +38,8 @@ pub struct Timings {
     pub decode_ms: f64,
     /// From the call to the first token.
     pub first_token_ms: f64,
-    /// Tokens after the first, by the time they took.
+    /// Tokens that came after the first, a stop token counted because its step took as long, by `decode_ms`. Zero if none
+    /// did.
     pub tokens_per_second: f64,
 }
 

@@ -1,6 +1,6 @@
 //! `Graph::embed` picks rows of a table, whole or in slices.
 
-use crate::gpu::{Stored, each_setup, matrix, run, state, untouched, upload};
+use crate::gpu::{Stored, each_setup, each_tier, matrix, run, state, untouched, upload};
 use crate::reference::weights::{Numbers, made_up};
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
@@ -59,6 +59,30 @@ fn rows_are_those_of_the_table() {
                     &got,
                     Tolerance::Exact,
                 );
+            }
+        }
+    });
+}
+
+/// Those that the table above leaves out.
+#[test]
+fn rows_of_every_other_encoding() {
+    let known = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
+    each_tier(|name, gpu| {
+        let mut numbers = Numbers(4);
+        for dtype in DType::ALL.into_iter().filter(|d| !known.contains(d)) {
+            for (rows, blocks, cuts) in [(1, 1, &[][..]), (7, 3, &[2]), (67, 2, &[1, 66])] {
+                let dim = blocks * dtype.block_len();
+                let (w, values) = table(gpu, dtype, rows, dim, cuts, &mut numbers);
+                for t in [1, 3, 33] {
+                    let ids: Vec<u32> = (0..t).map(|i| ((i + 1) * (rows - 1) / t) as u32).collect();
+                    let region = upload(gpu, &ids);
+                    let got = run(gpu, |g| g.embed(&w, &region, t, None)).values;
+                    let want: Vec<f64> =
+                        ids.iter().flat_map(|&i| &values[i as usize * dim..(i as usize + 1) * dim]).copied().collect();
+                    let what = format!("{name}: {} [{rows}, {dim}], {t} tokens", dtype.name());
+                    check(&what, &want, &got, Tolerance::Exact);
+                }
             }
         }
     });

@@ -1,6 +1,6 @@
 //! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
 
-use crate::gpu::{Stored, activation, each_setup, matrix, open, run, state, untouched, vector};
+use crate::gpu::{Stored, activation, each_setup, each_tier, matrix, open, run, state, untouched, vector};
 use crate::reference::layers::{activate, geglu, linear, rms_norm, silu_mul, wide};
 use crate::reference::weights::{Numbers, made_up};
 use crate::tolerance::{Tolerance, check};
@@ -224,6 +224,23 @@ fn encodings_and_their_mixtures_in_slices() {
                     for gate in GATES {
                         try_case(name, gpu, &Case { t, k: 64, slices, norm: true, gate, ..PLAIN }, &mut numbers);
                     }
+                }
+            }
+        }
+    });
+}
+
+/// Those in blocks of 32 and 256 that the table above leaves out: a block to a row and several, rows around a tile's edge.
+#[test]
+fn every_other_encoding() {
+    let known = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
+    each_tier(|name, gpu| {
+        let mut numbers = Numbers(10);
+        for dtype in DType::ALL.into_iter().filter(|d| !known.contains(d)) {
+            let block = dtype.block_len();
+            for t in [1, 3, 33] {
+                for (blocks, n) in [(1, 67), (2, 1), (5, 7)] {
+                    try_case(name, gpu, &Case { t, k: blocks * block, slices: &[(dtype, n)], ..PLAIN }, &mut numbers);
                 }
             }
         }

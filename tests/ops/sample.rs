@@ -347,3 +347,27 @@ fn a_ban_is_absolute_and_a_large_bias_decides() {
         }
     });
 }
+
+/// What broken weights lead to is told, never hidden behind a token.
+#[test]
+fn where_a_logit_is_no_number_there_is_no_token() {
+    each_setup(|name, gpu| {
+        let ways = [GREEDY, settings(1.0, 0, 1.0, 0.0), settings(0.7, 5, 0.9, 0.05)];
+        for (vocab, places) in
+            [(1, vec![0]), (70, vec![0]), (70, vec![69]), (2100, vec![1500]), (2100, (0..2100).collect())]
+        {
+            let good = spread(vocab, 6.0, &mut Numbers(8));
+            let mut bad = good.clone();
+            places.iter().for_each(|&i| bad[i] = f32::NAN);
+            for s in ways {
+                for (logits, right) in [(&good, true), (&bad, false)] {
+                    let sampler = Sampler::new(gpu, logits);
+                    sampler.set(s, [1.0, 0.0, 0.0], false);
+                    sampler.begin(0, 1, 0, 5);
+                    let id = sampler.step();
+                    assert_eq!((id as usize) < vocab, right, "{name}: {vocab} logits, NaN at {places:?}, {s:?}: {id}");
+                }
+            }
+        }
+    });
+}

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { build } from "esbuild";
 import { openBrowser } from "./browser.mjs";
 import { person as at, unreadable } from "./chat-person.mjs";
 import { misbehave } from "./library-server.mjs";
@@ -17,7 +18,16 @@ before(async () => {
     "/tiny.gguf": { body: tinyModel({ layers: 2, context: 512 }), cors: true },
     "/picture.svg": { body: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', type: "image/svg+xml" },
   });
-  browser = await openBrowser({ context: { viewport: { width: 1280, height: 800 }, locale: "en-GB" } });
+  const { outputFiles } = await build({
+    entryPoints: [new URL("../../www/src/chat/markdown.ts", import.meta.url).pathname],
+    bundle: true, format: "esm", target: "es2022", write: false,
+  }); // prettier-ignore
+  const markdown = (_, response) =>
+    response.writeHead(200, { "content-type": "text/javascript" }).end(outputFiles[0].text);
+  browser = await openBrowser({
+    routes: { "/parts/markdown.js": markdown },
+    context: { viewport: { width: 1280, height: 800 }, locale: "en-GB" },
+  });
   browser.context.setDefaultTimeout(60_000);
   browser.context.on("request", (request) => requests.push([request.method(), request.url(), request.postData()]));
   page = await browser.newPage("/chat.html");
@@ -115,6 +125,49 @@ test("hostile Markdown in a conversation stays text", async () => {
   assert.deepEqual(requests.slice(before), [], "showing it asked nobody for anything");
 });
 
+test("Markdown grows letter by letter: what stands above is left alone, an open fence is code already", async () => {
+  const text = [
+    "# A title", "A *first* paragraph with [a reference][1] and `code`.", "- one\n- two\n  - deeper",
+    "```js\nconst a = 1 < 2;\n\nif (a) {}\n```", "After the **code**.", "| a | b |\n|---|---|\n| 1 | 2 |",
+    "> quoted", "The end.", "[1]: https://example.org/",
+  ].join("\n\n"); // prettier-ignore
+  const got = await page.evaluate(async (text) => {
+    const { MarkdownView } = await import("/parts/markdown.js");
+    const root = document.body.appendChild(document.createElement("div"));
+    const view = new MarkdownView(root);
+    const ink = (block) => block.innerHTML.replace(/<span class="caret".*?<\/span>/, "");
+    const wrong = [];
+    const opened = text.indexOf("```js\n") + "```js\n".length;
+    const closed = text.indexOf("```\n\nAfter");
+    const definition = text.indexOf("[1]: ");
+    for (let length = 1; length <= text.length; length++) {
+      const above = [...root.children].slice(0, -1);
+      const seen = above.map((block) => [block, ink(block), [...block.childNodes]]);
+      view.update(text.slice(0, length), true);
+      for (const [block, html, nodes] of seen) {
+        if (length > definition && html.includes("a reference")) continue;
+        const kept = block.isConnected && ink(block) === html && nodes.every((node) => node.parentNode === block);
+        if (!kept) wrong.push(`after ${length} letters a finished block was drawn anew: ${html}`);
+      }
+      if (length >= opened && length < closed) {
+        const code = root.lastElementChild.querySelector("figure.code code");
+        const want = text.slice(opened, length).trimEnd();
+        if (code?.textContent.trimEnd() !== want) wrong.push(`after ${length} letters the code is ${code?.textContent}`);
+        if (root.textContent.includes("```")) wrong.push(`after ${length} letters a fence is seen`);
+      }
+      if (root.querySelectorAll(".caret").length !== 1) wrong.push(`after ${length} letters there is no one caret`);
+    }
+    view.update(text, false);
+    const once = document.createElement("div");
+    new MarkdownView(once).update(text, false);
+    root.remove();
+    return { wrong, html: root.innerHTML, once: once.innerHTML };
+  }, text);
+  assert.deepEqual(got.wrong, []);
+  assert.equal(got.html, got.once, "in the end it is as if drawn at once");
+  assert.match(got.html, /<a href="https:\/\/example.org\/"[^>]*>a reference<\/a>/);
+});
+
 test("the page speaks Chinese as well, everywhere and at once", async () => {
   await page.selectOption("#language", "zh");
   assert.equal(await page.getAttribute("html", "lang"), "zh-CN");
@@ -174,6 +227,29 @@ test("light and dark are chosen by hand or by the system, and kept", async () =>
   assert.equal(await page.getAttribute("meta[name=theme-color]", "content"), "#16161a");
   await page.selectOption("#theme", "auto");
   assert.equal(await ground(), light);
+});
+
+test("who asked for less motion gets none", async () => {
+  const moving = () =>
+    page.evaluate(() => {
+      // What only moves while something is being done.
+      const signs = ["caret", "bar-fill busy"].map((className) => {
+        return Object.assign(document.body.appendChild(document.createElement("i")), { className });
+      });
+      const moves = (element) =>
+        [null, "::before", "::after"].some((part) => {
+          const { animationName, transitionDuration, scrollBehavior } = getComputedStyle(element, part);
+          return animationName !== "none" || /[1-9]/.test(transitionDuration) || scrollBehavior === "smooth";
+        });
+      const found = [...document.querySelectorAll("*")].filter(moves).map((element) => element.outerHTML.slice(0, 60));
+      for (const sign of signs) sign.remove();
+      return found;
+    });
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  assert.ok((await moving()).length > 10, "the measure itself finds what moves");
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  assert.deepEqual(await moving(), []);
+  await page.emulateMedia({ reducedMotion: null });
 });
 
 test("everything has a name, the keyboard reaches it in order, and the focus is seen", async () => {

@@ -27,6 +27,7 @@ before(async () => {
     "/endless.gguf": { body: endless, cors: true },
     "/deep.gguf": { body: deep, cors: true },
     "/half.gguf": { body: deep, cors: true, stall: Math.floor(deep.length / 2) },
+    "/broken.gguf": { body: tinyModel({ norm: NaN }), cors: true },
     "/short.gguf": { body: tinyModel({ layers: 1, context: 64 }), cors: true },
     "/page.gguf": { body: html, type: "text/html", cors: true },
     "/cut.gguf": { body: tiny.subarray(0, tiny.length - 4096), cors: true },
@@ -311,6 +312,70 @@ test("trouble while opening: one sentence, a button, the code; the page goes on"
   await page.keyboard.press("Escape");
   await person.openModel("tiny.gguf");
   assert.equal(await person.answerTo(() => page.press("#prompt", "Enter")), REPLY);
+});
+
+test("weights that are no numbers are a file's trouble: the model stays open, the next one answers", async () => {
+  await person.openModel("broken.gguf");
+  await page.click("#new");
+  for (const temperature of [0, 1]) {
+    await person.set("temperature", temperature);
+    await page.fill("#prompt", "say");
+    await page.press("#prompt", "Enter");
+    const last = page.locator(".turn.assistant:last-child");
+    await last.locator(".trouble").waitFor();
+    assert.match(await last.locator(".trouble-what").innerText(), /or its file is damaged/);
+    await last.locator(".trouble summary").click();
+    assert.equal(await last.locator(".trouble details code").innerText(), "Format");
+    assert.match(await last.locator(".trouble details p").innerText(), /no token.*get the file again/);
+    assert.equal(await page.getAttribute("#model-button", "data-step"), "ready");
+  }
+  await person.set("temperature", 0);
+  await person.openModel("tiny.gguf");
+  await page.hover(".turn.assistant:last-child");
+  assert.equal(await person.answerTo(() => page.click(".turn.assistant:last-child .trouble .button")), REPLY);
+});
+
+test("what the drawer says is what the model is asked with", async () => {
+  await page.click("#new");
+  // Everything that is said to the worker, from here on.
+  await page.evaluate(() => {
+    window.told = [];
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (message, ...more) {
+      window.told.push(JSON.parse(JSON.stringify(message)));
+      return postMessage.call(this, message, ...more);
+    };
+  });
+  const told = async (method) => {
+    const all = await page.evaluate(() => window.told.splice(0));
+    const [call, ...others] = all.filter((message) => message.method === method);
+    assert.deepEqual(others, [], `${method} once`);
+    return call.args.options;
+  };
+  const wanted = {
+    temperature: 0.35, topP: 0.8, topK: 7, minP: 0.1, repetitionPenalty: 1.2, maxTokens: 3, seed: 41,
+  }; // prettier-ignore
+  for (const [name, value] of Object.entries(wanted)) await person.set(name, value);
+  await page.uncheck("#reasoning");
+  await person.set("contextLength", 128);
+  await person.openModel("tiny.gguf");
+  assert.equal((await told("load")).contextLength, 128);
+  assert.match(await person.shown("#model-facts"), /128 tokens/);
+  await person.say("go");
+  assert.deepEqual(await told("generate"), { ...wanted, reasoning: false, onOverflow: "error" });
+  // Without a seed every answer gets one of its own.
+  await page.fill("#set-seed", "");
+  await page.locator("#set-seed").blur();
+  const seeds = [];
+  for (let i = 0; i < 2; i++) {
+    await person.say("again");
+    seeds.push((await told("generate")).seed);
+  }
+  assert.ok(seeds.every((seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) && seeds[0] !== seeds[1]);
+  await page.click("#reset-settings");
+  await page.check("#reasoning");
+  await person.set("temperature", 0);
+  await person.set("maxTokens", 64);
 });
 
 test("a conversation longer than the context offers to leave out the oldest messages", async () => {

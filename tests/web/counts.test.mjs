@@ -7,15 +7,18 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, test } from "node:test";
 import { openBrowser } from "./browser.mjs";
-import { misbehaviour } from "./library-server.mjs";
-import { tinyModel } from "./tiny-model.mjs";
+import { workerHeap } from "./heap.mjs";
+import { drained, misbehaviour } from "./library-server.mjs";
+import { largeModel, tinyModel } from "./tiny-model.mjs";
 
 const MIB = 2 ** 20;
 const ROOM = 32 * MIB;
 const TINY_LAYERS = 2;
 const files = { "/m/tiny.gguf": { body: tinyModel({ layers: TINY_LAYERS }) } };
+/** Much larger than what may be in memory at a time. */
+const LARGE = largeModel({ layers: 10 });
 const METER = await readFile(new URL("meter.js", import.meta.url), "utf8");
-let browser, page;
+let browser, page, heap;
 let nullGpu = false;
 
 before(async () => {
@@ -24,7 +27,7 @@ before(async () => {
       .writeHead(200, { "content-type": "text/html" })
       .end("<!doctype html><link rel=icon href=data:,><title>t</title>");
   browser = await openBrowser({
-    routes: { "/m/": misbehaviour(files, []), "/blank": blank },
+    routes: { "/m/": misbehaviour(files, []), "/large.gguf": largeFile, "/blank": blank },
     args: ["--enable-precise-memory-info"],
   });
   browser.context.setDefaultTimeout(300_000);
@@ -41,6 +44,24 @@ afterEach(async () => {
   assert.deepEqual(page.problems, []);
   await page.close();
 });
+
+/** The file of LARGE, made up while it is sent. */
+async function largeFile(request, response) {
+  const { head, size } = LARGE;
+  const filling = Buffer.alloc(MIB, 0x11);
+  const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+  response.writeHead(from ? 206 : 200, {
+    "content-length": size - from,
+    "accept-ranges": "bytes",
+    ...(from && { "content-range": `bytes ${from}-${size - 1}/${size}` }),
+  });
+  for (let at = from; at < size && !response.destroyed;) {
+    const piece = at < head.length ? head.subarray(at) : filling.subarray(0, size - at);
+    at += piece.length;
+    if (!response.write(piece)) await drained(response);
+  }
+  response.end();
+}
 
 /** A page with a fresh worker, and what the tests do there. */
 async function open({ computes }) {
@@ -63,17 +84,23 @@ async function open({ computes }) {
       const difference = Object.fromEntries(Object.entries(flows).map(([key, n]) => [key, n - before[key]]));
       return { ...difference, ...rest, answer };
     };
+    await ink.cache.bytes(); // starts the worker
   });
+  heap = await workerHeap(page);
 }
 
-/** Loads a model and tells what that took; the page's heap is looked at on every report. */
-const load = (source, options) =>
-  page.evaluate(
+/** Loads a model and tells what that took; the heaps of page and worker are looked at all the while. */
+async function load(source, options) {
+  const idle = await heap();
+  const loading = page.evaluate(
     async ([source, options]) => {
       const heap = () => performance.memory.usedJSHeapSize;
       const idle = heap();
       let most = 0;
-      const onProgress = () => (most = Math.max(most, heap() - idle));
+      const onProgress = (p) => {
+        most = Math.max(most, heap() - idle);
+        window.progress = p;
+      };
       // The self-test would be counted too, and has its own tests.
       const how = { cache: false, family: "generic", selfTest: false, onProgress, ...options };
       window.model = await ink.LanguageModel.load(source, how);
@@ -81,6 +108,15 @@ const load = (source, options) =>
     },
     [source, options],
   );
+  const looks = [];
+  for (let over = false; !over;) {
+    over = await Promise.race([loading.then(() => true), new Promise((resolve) => setTimeout(resolve, 20))]);
+    looks.push((await heap()) - idle);
+  }
+  // What is there on five looks in a row is held.
+  const held = looks.map((_, i) => Math.min(...looks.slice(Math.max(0, i - 4), i + 1)));
+  return { ...(await loading), worker: { most: Math.max(0, ...held.slice(4)), looks: looks.length } };
+}
 
 /** An answer of exactly `tokens` tokens, and what it took. */
 async function answer(text, tokens, options) {
@@ -111,13 +147,14 @@ function print(title, rows) {
 }
 
 /** What must hold of loading, whatever the model. */
-function checkLoad(title, { info, levels, order, wasm, heap, ...counts }) {
+function checkLoad(title, { info, levels, order, wasm, heap, worker, ...counts }) {
   const { weights, cache } = info.bytes;
   const most = 1.05 * weights + cache + ROOM;
   print(`${title}: loading`, [
     ["GPU bytes at any moment", mib(levels.peak), mib(most)],
     ["wasm memory", mib(wasm), "64.0 MiB"],
     ["the page's heap above idle", mib(heap), "32.0 MiB"],
+    [`the worker's, ${worker.looks} times looked at`, mib(worker.most), "32.0 MiB"],
     ["pipelines", counts.flows.pipelines, "-"],
     ["kernels run before the last weight came", order.firstDispatch < order.lastWeight ? "yes" : "no", "-"],
   ]);
@@ -125,6 +162,7 @@ function checkLoad(title, { info, levels, order, wasm, heap, ...counts }) {
   assert.ok(weights > 0 && counts.flows.written >= weights * 0.95, "the weights went over the queue");
   assert.ok(wasm > 0 && wasm <= 64 * MIB, `${wasm} bytes of wasm memory`);
   assert.ok(heap <= 32 * MIB, `${heap} bytes of heap`);
+  assert.ok(worker.most <= 32 * MIB, `${worker.most} bytes of the worker's heap`);
   // Whatever is read after the first weight is read after it was written.
   const { lastPipeline, firstWeight } = order;
   assert.ok(lastPipeline > 0 && lastPipeline < firstWeight, "a pipeline was made after weights had come");
@@ -206,6 +244,7 @@ test("a small model that computes", async () => {
   // A GPU's kernels take long on a CPU: little is asked.
   const loaded = await load("/m/tiny.gguf", { contextLength: 64 });
   checkLoad("tiny", loaded);
+  assert.deepEqual([loaded.info.tier, loaded.info.family], ["subgroups", "generic"]);
   const { live, peak } = loaded.levels;
 
   const model = { layers: TINY_LAYERS, weights: loaded.info.bytes.weights, again: 0 };
@@ -258,4 +297,35 @@ test("SmolLM2-135M where computing takes no time", async () => {
   assert.ok(starved <= 8, "waits of the GPU for the host");
   assert.ok(ms <= 0.5, "host time to record a token");
   await checkDisposed();
+});
+
+test("a model of 647 MB passes through, and stopping it on the way leaves nothing", async () => {
+  await open({ computes: false });
+  const begun = performance.now();
+  const loaded = await load("/large.gguf");
+  const seconds = (performance.now() - begun) / 1000;
+  checkLoad(`${(LARGE.size / 1e6).toFixed(0)} MB, in ${seconds.toFixed(1)} s`, loaded);
+  assert.ok(loaded.info.bytes.weights > 600e6);
+  assert.ok(loaded.worker.looks >= 15, `looked at the worker's heap ${loaded.worker.looks} times`);
+  await checkDisposed();
+
+  const stopped = await page.evaluate(async () => {
+    const controller = new AbortController();
+    let at;
+    const onProgress = ({ phase, loaded, total }) => {
+      if (phase === "download" && loaded > total / 4) at = (controller.abort(), loaded);
+    };
+    const options = { cache: false, family: "generic", selfTest: false };
+    const code = await ink.LanguageModel.load("/large.gguf", { ...options, signal: controller.signal, onProgress }).then(
+      () => "loaded",
+      (error) => error.code,
+    );
+    // The worker answers in turn: after this one it has put away what the stopped load had made.
+    const next = await ink.LanguageModel.load("/m/tiny.gguf", options);
+    await next.dispose();
+    return { code, at, ...(await meter()) };
+  });
+  assert.deepEqual([stopped.code, stopped.levels.live], ["Cancelled", 0]);
+  assert.ok(stopped.at < LARGE.size / 2, `it was stopped after ${stopped.at} bytes`);
+  assert.ok(stopped.flows.written > loaded.flows.written + LARGE.size / 5, "some of it had reached the GPU");
 });

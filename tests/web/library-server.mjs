@@ -96,7 +96,7 @@ async function answer(file, request, response) {
 }
 
 /** Resolves when there is room to write again, or nobody reads any more. */
-function drained(response) {
+export function drained(response) {
   return new Promise((resolve) => {
     const done = () => {
       response.off("drain", done);

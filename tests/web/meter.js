@@ -1,6 +1,7 @@
 // Counts what a worker asks of WebGPU. Its text goes in front of the worker's own; a page asks for the counts over the
-// BroadcastChannel "meter". With `globalThis.nullGpu` every dispatch gets an empty grid: the calls and what they cost
-// the host are the real ones, but nothing is computed: a token takes as long as the host takes to ask for it.
+// BroadcastChannel "meter". With `globalThis.nullGpu` every pipeline is of an empty kernel and every dispatch gets an
+// empty grid: the calls and what they cost the host are the real ones, but nothing is compiled or computed: a token
+// takes as long as the host takes to ask for it.
 {
   const flows = {
     dispatches: 0,
@@ -69,11 +70,22 @@
     }
     weights.set(group, bound);
   });
+  const makeModule = GPUDevice.prototype.createShaderModule;
+  const emptyModules = new WeakMap();
+  /** The pipeline with a kernel that does nothing, for which the layout holds as well. */
+  const emptied = (device, descriptor) => {
+    if (!emptyModules.has(device)) {
+      const code = "@compute @workgroup_size(1) fn main() {}";
+      emptyModules.set(device, makeModule.call(device, { code }));
+    }
+    return { ...descriptor, compute: { module: emptyModules.get(device), entryPoint: "main" } };
+  };
   watch("GPUDevice", "createShaderModule", tally("modules"));
   for (const name of ["createComputePipeline", "createComputePipelineAsync"]) {
-    watch("GPUDevice", name, () => {
+    watch("GPUDevice", name, (device, [descriptor]) => {
       flows.pipelines += 1;
       order.lastPipeline = clock;
+      return globalThis.nullGpu ? [emptied(device, descriptor)] : undefined;
     });
   }
   watch("GPUQueue", "writeBuffer", (_, [buffer, , data, offset = 0, size]) => {

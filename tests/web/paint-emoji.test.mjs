@@ -72,7 +72,6 @@ test("the model that comes along is opened and paints a red heart, step by step"
   for (const corner of [at(1, 62), at(62, 62)]) {
     assert.ok(Math.min(...corner) > 200, `beside its tip there is paper: ${corner}`);
   }
-  assert.deepEqual(await paint("a red heart"), heart, "the same seed gives the same picture");
 });
 
 test("it is stopped in the middle; what is there stays, and the next picture is painted as ever", async () => {
@@ -83,7 +82,7 @@ test("it is stopped in the middle; what is there stays, and the next picture is 
   await done();
   assert.match(await person.shown(".frame-note"), /^Stopped at step \d+ of 12$/);
   assert.ok((await person.onStage()).mean[3] > 250);
-  assert.equal(await page.locator("#gallery .thumb").count(), 2, "only what was finished is kept");
+  assert.equal(await page.locator("#gallery .thumb").count(), 1, "only what was finished is kept");
 });
 
 test("painting from a picture stays closer to it the lower the strength is", async () => {
@@ -131,7 +130,7 @@ test("the saved picture, dropped, brings back its words, its settings and itself
   assert.equal(await page.inputValue("#prompt"), "a red heart");
   assert.equal(await page.inputValue("#seed"), "1");
   assert.equal(await page.inputValue("#set-steps"), "12");
-  assert.deepEqual(await paint("a red heart"), heart);
+  assert.deepEqual(await paint("a red heart"), heart, "the same seed gives the same picture");
 });
 
 test("after a reload the pictures are there and the model opens from this device", async () => {

@@ -48,70 +48,113 @@ function numbers(seed) {
   return () => (uniform() + uniform() + uniform() + uniform()) * Math.sqrt(3);
 }
 
-/** The file. `layers`, `context`: as wanted; `type`: "f32" or "q8_0", how the matrices are stored. */
-export function tinyModel({ layers = 2, context = 512, type = "q8_0" } = {}) {
-  const random = numbers(1);
-  const vocab = SPECIAL.length + 256;
-  const matrix = (rows, columns, scale) => Float32Array.from({ length: rows * columns }, () => random() * scale);
-  const ones = () => new Float32Array(DIM).fill(1);
-  const embedding = matrix(vocab, DIM, 1);
-  const output = new Float32Array(vocab * DIM);
-  successors().forEach((next, token) => {
-    const row = embedding.subarray(token * DIM, (token + 1) * DIM);
-    row.forEach((x, i) => (output[next * DIM + i] += x / Math.sqrt(DIM)));
-  });
+/** The sizes of a model, and how many tokens it knows. */
+const TINY = { dim: DIM, heads: HEADS, kvHeads: KV_HEADS, ffn: FFN };
+const VOCAB = SPECIAL.length + 256;
 
-  const tensors = [
-    ["token_embd.weight", [vocab, DIM], embedding],
-    ["output_norm.weight", [DIM], ones()],
-    ["output.weight", [vocab, DIM], output],
+/** Every tensor's name and shape, in the order of the file. */
+function shapes(layers, { dim, heads, kvHeads, ffn }) {
+  const head = dim / heads;
+  const all = [
+    ["token_embd.weight", [VOCAB, dim]],
+    ["output_norm.weight", [dim]],
+    ["output.weight", [VOCAB, dim]],
   ];
-  const head = DIM / HEADS;
-  const small = 0.02;
   for (let n = 0; n < layers; n++) {
-    tensors.push(
-      [`blk.${n}.attn_norm.weight`, [DIM], ones()],
-      [`blk.${n}.attn_q.weight`, [HEADS * head, DIM], matrix(HEADS * head, DIM, 0.1)],
-      [`blk.${n}.attn_k.weight`, [KV_HEADS * head, DIM], matrix(KV_HEADS * head, DIM, 0.1)],
-      [`blk.${n}.attn_v.weight`, [KV_HEADS * head, DIM], matrix(KV_HEADS * head, DIM, 0.1)],
-      [`blk.${n}.attn_output.weight`, [DIM, HEADS * head], matrix(DIM, HEADS * head, small)],
-      [`blk.${n}.ffn_norm.weight`, [DIM], ones()],
-      [`blk.${n}.ffn_gate.weight`, [FFN, DIM], matrix(FFN, DIM, 0.1)],
-      [`blk.${n}.ffn_up.weight`, [FFN, DIM], matrix(FFN, DIM, 0.1)],
-      [`blk.${n}.ffn_down.weight`, [DIM, FFN], matrix(DIM, FFN, small)],
+    all.push(
+      [`blk.${n}.attn_norm.weight`, [dim]],
+      [`blk.${n}.attn_q.weight`, [heads * head, dim]],
+      [`blk.${n}.attn_k.weight`, [kvHeads * head, dim]],
+      [`blk.${n}.attn_v.weight`, [kvHeads * head, dim]],
+      [`blk.${n}.attn_output.weight`, [dim, heads * head]],
+      [`blk.${n}.ffn_norm.weight`, [dim]],
+      [`blk.${n}.ffn_gate.weight`, [ffn, dim]],
+      [`blk.${n}.ffn_up.weight`, [ffn, dim]],
+      [`blk.${n}.ffn_down.weight`, [dim, ffn]],
     );
   }
-  const metadata = [
-    ["general.architecture", "llama"],
-    ["general.name", "Alphabet"],
-    ["llama.block_count", layers],
-    ["llama.context_length", context],
-    ["llama.embedding_length", DIM],
-    ["llama.feed_forward_length", FFN],
-    ["llama.attention.head_count", HEADS],
-    ["llama.attention.head_count_kv", KV_HEADS],
-    ["llama.rope.dimension_count", head],
-    ["llama.vocab_size", vocab],
-    ["llama.attention.layer_norm_rms_epsilon", new Float32Array([1e-5])],
-    ["llama.rope.freq_base", new Float32Array([10_000])],
-    ["tokenizer.ggml.model", "gpt2"],
-    ["tokenizer.ggml.pre", "gpt-2"],
-    ["tokenizer.ggml.tokens", [...SPECIAL, ...byteLetters()]],
-    ["tokenizer.ggml.token_type", Int32Array.from({ length: vocab }, (_, id) => (id < SPECIAL.length ? 3 : 1))],
-    ["tokenizer.ggml.merges", []],
-    ["tokenizer.ggml.bos_token_id", 1],
-    ["tokenizer.ggml.eos_token_id", IM_END],
-    ["tokenizer.ggml.add_bos_token", false],
-    ["tokenizer.chat_template", TEMPLATE],
-  ];
-  return write(metadata, tensors, type);
+  return all;
+}
+
+const metadataOf = (layers, context, { dim, heads, kvHeads, ffn }) => [
+  ["general.architecture", "llama"],
+  ["general.name", "Alphabet"],
+  ["llama.block_count", layers],
+  ["llama.context_length", context],
+  ["llama.embedding_length", dim],
+  ["llama.feed_forward_length", ffn],
+  ["llama.attention.head_count", heads],
+  ["llama.attention.head_count_kv", kvHeads],
+  ["llama.rope.dimension_count", dim / heads],
+  ["llama.vocab_size", VOCAB],
+  ["llama.attention.layer_norm_rms_epsilon", new Float32Array([1e-5])],
+  ["llama.rope.freq_base", new Float32Array([10_000])],
+  ["tokenizer.ggml.model", "gpt2"],
+  ["tokenizer.ggml.pre", "gpt-2"],
+  ["tokenizer.ggml.tokens", [...SPECIAL, ...byteLetters()]],
+  ["tokenizer.ggml.token_type", Int32Array.from({ length: VOCAB }, (_, id) => (id < SPECIAL.length ? 3 : 1))],
+  ["tokenizer.ggml.merges", []],
+  ["tokenizer.ggml.bos_token_id", 1],
+  ["tokenizer.ggml.eos_token_id", IM_END],
+  ["tokenizer.ggml.add_bos_token", false],
+  ["tokenizer.chat_template", TEMPLATE],
+];
+
+/**
+ * The file. `layers`, `context`: as wanted; `type`: "f32" or "q8_0", how the matrices are stored; `norm`: the weights of
+ * the last norm.
+ */
+export function tinyModel({ layers = 2, context = 512, type = "q8_0", norm = 1 } = {}) {
+  const random = numbers(1);
+  const matrix = ([rows, columns], scale) => Float32Array.from({ length: rows * columns }, () => random() * scale);
+  const embedding = matrix([VOCAB, DIM], 1);
+  const values = (name, shape) => {
+    if (name === "token_embd.weight") return embedding;
+    if (shape.length === 1) return new Float32Array(DIM).fill(name === "output_norm.weight" ? norm : 1);
+    if (name !== "output.weight") return matrix(shape, /attn_output|ffn_down/.test(name) ? 0.02 : 0.1);
+    const output = new Float32Array(VOCAB * DIM);
+    successors().forEach((next, token) => {
+      const row = embedding.subarray(token * DIM, (token + 1) * DIM);
+      row.forEach((x, i) => (output[next * DIM + i] += x / Math.sqrt(DIM)));
+    });
+    return output;
+  };
+  const tensors = shapes(layers, TINY).map(([name, shape]) => {
+    const quantized = shape.length > 1 && type === "q8_0";
+    const floats = values(name, shape);
+    return { name, shape, type: quantized ? Q8_0 : FLOATS, body: quantized ? q8(floats) : Buffer.from(floats.buffer) };
+  });
+  const sized = tensors.map((tensor) => ({ ...tensor, bytes: tensor.body.length }));
+  const bodies = tensors.flatMap(({ body }) => [body, padding(body.length)]);
+  return Buffer.concat([head(metadataOf(layers, context, TINY), sized), ...bodies]);
+}
+
+/**
+ * A model too large to be made on the spot: the head of its file, and how long that would be. Each layer has 65 MB of
+ * Q8_0 in matrices that may be filled with anything.
+ */
+export function largeModel({ layers, context = 512 }) {
+  const sizes = { dim: 2048, heads: 32, kvHeads: 8, ffn: 8192 };
+  const tensors = shapes(layers, sizes).map(([name, shape]) => {
+    const length = shape.reduce((product, size) => product * size, 1);
+    const [type, bytes] = shape.length > 1 ? [Q8_0, (length / 32) * 34] : [FLOATS, 4 * length];
+    return { name, shape, type, bytes };
+  });
+  const start = head(metadataOf(layers, context, sizes), tensors);
+  return { head: start, size: tensors.reduce((sum, { bytes }) => sum + bytes + padding(bytes).length, start.length) };
 }
 
 const [U32, F32, BOOL, STRING, ARRAY, I32] = [4, 6, 7, 8, 9, 5];
+const [FLOATS, Q8_0] = [0, 8];
 const ALIGNMENT = 32;
 
-/** A GGUF file, version 3. Metadata: a number is a u32, a Float32Array of one an f32, an array an array. */
-function write(metadata, tensors, type) {
+const padding = (length) => Buffer.alloc((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT);
+
+/**
+ * What stands in front of the tensors' bytes in a GGUF file, version 3. Metadata: a number is a u32, a Float32Array of
+ * one an f32, an array an array. Tensors: `{ name, shape, type, bytes }`.
+ */
+function head(metadata, tensors) {
   const parts = [];
   const u32 = (value) => parts.push(Buffer.from(new Uint32Array([value]).buffer));
   const u64 = (value) => parts.push(Buffer.from(new BigUint64Array([BigInt(value)]).buffer));
@@ -129,25 +172,22 @@ function write(metadata, tensors, type) {
     else if (content instanceof Int32Array) u32(ARRAY), u32(I32), u64(content.length), bytes(content);
     else u32(ARRAY), u32(STRING), u64(content.length), content.forEach(text);
   };
-  const padding = (length) => Buffer.alloc((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT);
 
   parts.push(Buffer.from("GGUF"));
   u32(3);
   u64(tensors.length);
   u64(metadata.length);
   for (const [key, content] of metadata) text(key), value(content);
-  const stored = tensors.map(([, shape, values]) => (shape.length > 1 && type === "q8_0" ? q8(values) : Buffer.from(values.buffer)));
   let offset = 0;
-  tensors.forEach(([name, shape], i) => {
+  for (const { name, shape, type, bytes: length } of tensors) {
     text(name);
     u32(shape.length);
     for (const size of [...shape].reverse()) u64(size);
-    u32(shape.length > 1 && type === "q8_0" ? 8 : 0);
+    u32(type);
     u64(offset);
-    offset += stored[i].length + padding(stored[i].length).length;
-  });
+    offset += length + padding(length).length;
+  }
   parts.push(padding(parts.reduce((sum, part) => sum + part.length, 0)));
-  for (const content of stored) parts.push(content, padding(content.length));
   return Buffer.concat(parts);
 }
 

@@ -107,7 +107,7 @@ function frameCode(pre: HTMLPreElement): void {
 
 /** Draws Markdown into `root`, again and again as it grows. */
 export class MarkdownView {
-  private blocks: { raw: string; element: HTMLElement }[] = [];
+  private blocks: { key: string; element: HTMLElement }[] = [];
   private text = "";
   private live = false;
   private readonly caret = h("span", { class: "caret", "aria-hidden": "true" });
@@ -120,13 +120,16 @@ export class MarkdownView {
     this.live = live;
     const tokens = marked.lexer(text);
     const drawn = tokens.filter((token) => token.type !== "space" && token.type !== "def");
+    const links = JSON.stringify(tokens.links);
     this.caret.remove();
     drawn.forEach((token, index) => {
+      // Where a reference leads is often said only at the end.
+      const key = token.raw.includes("]") ? token.raw + links : token.raw;
       const known = this.blocks[index];
-      if (known?.raw === token.raw) return;
+      if (known?.key === key) return;
       const element = known?.element ?? this.root.appendChild(h("div", { class: "block" }));
       element.replaceChildren(draw(token, tokens.links));
-      this.blocks[index] = { raw: token.raw, element };
+      this.blocks[index] = { key, element };
     });
     for (const extra of this.blocks.splice(drawn.length)) extra.element.remove();
     this.root.classList.toggle("live", live);

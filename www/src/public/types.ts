@@ -260,6 +260,10 @@ export interface GenerationResult {
   tokens: number[];
   finishReason: "stop" | "length" | "tool_calls" | "abort" | "overflow";
   usage: { promptTokens: number; cachedTokens: number; completionTokens: number };
+  /**
+   * `prefillMs`, `firstTokenMs`: from the call to the first token; `decodeMs`: from there to the end; `tokensPerSecond`:
+   * tokens that came in `decodeMs`, a stop token among them because its step took as long. 0 if none did.
+   */
   timings: { prefillMs: number; decodeMs: number; firstTokenMs: number; tokensPerSecond: number };
   logprobs?: { token: number; logprob: number; top: { token: number; logprob: number }[] }[];
 }
