@@ -74,7 +74,7 @@ async function arrive(source, { signal, onProgress } = {}) {
   const isFile = typeof source !== "string";
   const local = !isFile && stored().some((kept) => kept.source === addressOf(source));
   for (let i = 1; i <= 10; i++) {
-    await sleep(loadMs / 10);
+    await Promise.race([sleep(loadMs / 10), new Promise((resolve) => signal.addEventListener("abort", resolve))]);
     if (signal?.aborted) throw cancelled();
     onProgress?.({ phase: "download", loaded: i * 1e7, total: 1e8, file: "model", local });
   }

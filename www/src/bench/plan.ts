@@ -11,7 +11,7 @@ const TITLES: Record<Kind, Key> = { language: "benchLanguage", image: "benchImag
 
 export class Plan {
   private readonly rows = { language: h("div", { class: "plan-row" }), image: h("div", { class: "plan-row" }) };
-  private readonly card = h("div", { class: "plan-row" });
+  private readonly card = h("div", { class: "plan-row plan-card" });
 
   constructor(
     place: HTMLElement,

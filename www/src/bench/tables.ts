@@ -1,4 +1,5 @@
 /** The report as rows of text: the page shows them and the copied Markdown holds them, so that both say the same. */
+import type { ImageInfo, ModelInfo } from "inkstone";
 import { t } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
 import type { Trouble } from "../shared-ui/trouble.js";
@@ -66,10 +67,10 @@ function languageSection(report: Report, language: LanguageReport): Section {
   const rows: Row[] = [];
   const facts: string[] = [];
   if (info) {
-    facts.push(t("parameterCount", { n: numbers.parameters(info.parameters) }), info.quantization);
     const { weights, cache, scratch } = info.bytes;
-    rows.push(...loaded(load, weights, weights + cache + scratch));
+    facts.push(...about(info, weights + cache + scratch));
   }
+  if (load) rows.push(loaded(load));
   for (const each of prefills(language)) {
     const label = t("benchPrefill", { n: numbers.count(each.context) });
     const value = tokensPerSecond(each.prefillTokensPerSecond);
@@ -98,9 +99,9 @@ function imageSection({ name, info, load, picture, trouble }: ImageReport): Sect
   const rows: Row[] = [];
   const facts: string[] = [];
   if (info) {
-    facts.push(t("parameterCount", { n: numbers.parameters(info.parameters) }), info.quantization);
-    rows.push(...loaded(load, info.bytes.weights, info.bytes.peak));
+    facts.push(...about(info, info.bytes.peak));
   }
+  if (load) rows.push(loaded(load));
   if (picture) {
     facts.push(`${picture.width} × ${picture.height}`);
     const { steps, stepMs, textMs, decodeMs, totalMs } = picture;
@@ -114,12 +115,13 @@ function imageSection({ name, info, load, picture, trouble }: ImageReport): Sect
   return { kind: "image", title: t("benchImageOf", { name }), facts, rows, notes: [], trouble };
 }
 
-function loaded(load: Load | undefined, weights: number, all: number): Row[] {
-  const memory = t("benchMemoryOf", { weights: numbers.bytes(weights), all: numbers.bytes(all) });
-  return [
-    ...(load ? [{ label: t(load.local ? "benchLoadLocal" : "benchLoadNetwork"), value: time(load.ms) }] : []),
-    { label: t("factMemory"), value: memory },
-  ];
+function about(info: ModelInfo | ImageInfo, bytes: number): string[] {
+  const memory = { weights: numbers.bytes(info.bytes.weights), all: numbers.bytes(bytes) };
+  return [t("parameterCount", { n: numbers.parameters(info.parameters) }), info.quantization, t("benchMemory", memory)];
+}
+
+function loaded({ local, ms }: Load): Row {
+  return { label: t(local ? "benchLoadLocal" : "benchLoadNetwork"), value: time(ms) };
 }
 
 export function tokensPerSecond(value: number): string {
