@@ -88,7 +88,8 @@ test("prompts are as long as said, never begin alike, and go on past stop tokens
     assert.deepEqual([raw, temperature, ignoreEos], [true, 0, true]);
     assert.ok(maxTokens >= 4 && maxTokens <= 64, `${maxTokens}`);
   }
-  const [, , options] = asked.at(-1);
+  const [[, warm], [, prompt, options]] = asked.slice(-2);
+  assert.notEqual(warm, prompt, "how the second is encoded was not known from the first");
   assert.equal(options.guidanceScale, 3, "what the card of the emoji model recommends");
   assert.equal(options.steps, 20);
 });
@@ -163,7 +164,7 @@ test("it is cancelled while it loads, decodes or paints: what was measured stays
 
   await person.wish({ hangAtStep: 9 });
   await page.click("#start");
-  await page.waitForFunction(() => document.querySelector(".phase")?.textContent === "Painting, step 8 of 20…");
+  await page.waitForFunction(() => document.querySelector(".phase")?.textContent === "Painting, step 9 of 20…");
   await page.click("#start");
   await person.done();
   assert.ok((await person.table("language"))["Decode, context 2,048"]);

@@ -17,7 +17,9 @@ const DECODE = { least: 8, most: 64 };
 const PAINT_S = 8;
 const STEPS = { least: 2, most: 20 };
 
-export const PROMPT = "a red heart";
+const PROMPT = "a red heart";
+/** Another one, so that the encoding of the first is not remembered. */
+const WARM_PROMPT = "a cat face";
 const PASSAGE =
   "The ink is ground slowly, with a little water, until it is as dark as the night over the river. Then the brush is " +
   "dipped, lifted, and set down on the paper, and whoever writes no longer thinks of the hand that holds it. ";
@@ -26,7 +28,8 @@ export type Step =
   | { kind: "kernels" | "bound" | "warm" }
   | { kind: "load"; name: string; progress?: Progress }
   | { kind: "context"; context: number }
-  | { kind: "paint"; step: number; steps: number };
+  /** `done` of all steps are. */
+  | { kind: "paint"; done: number; steps: number };
 
 export interface Hear {
   signal: AbortSignal;
@@ -205,21 +208,21 @@ export async function measureImage(
     hear.grown();
     const [width, height] = model.info.defaultSize;
     const guidanceScale = guidance ?? model.info.defaultGuidance;
-    const paint = async (steps: number, heard: boolean) => {
+    const paint = async (prompt: string, steps: number, heard: boolean) => {
       check(hear);
       const options = { width, height, steps, guidanceScale, seed: 1, preview: "none", signal: hear.signal } as const;
-      const painting = model.generate(PROMPT, options);
-      if (heard) for await (const { step } of painting) hear.step({ kind: "paint", step, steps });
+      const painting = model.generate(prompt, options);
+      if (heard) for await (const { step } of painting) hear.step({ kind: "paint", done: step, steps });
       const [picture] = await painting;
       check(hear);
       return picture!;
     };
     hear.step({ kind: "warm" });
-    const first = await paint(STEPS.least, false);
+    const first = await paint(WARM_PROMPT, STEPS.least, false);
     const wanted = Math.floor((PAINT_S * 1000) / Math.max(1, first.timings.stepMs.at(-1) ?? 1));
     const steps = Math.min(Math.max(wanted, STEPS.least), STEPS.most);
-    hear.step({ kind: "paint", step: 0, steps });
-    const { bitmap, timings } = await paint(steps, true);
+    hear.step({ kind: "paint", done: 0, steps });
+    const { bitmap, timings } = await paint(PROMPT, steps, true);
     const { textMs, stepMs, decodeMs, totalMs } = timings;
     const step = median(stepMs.length > 1 ? stepMs.slice(1) : stepMs);
     found.picture = { width, height, steps, guidance: guidanceScale, textMs, stepMs: step, decodeMs, totalMs };

@@ -54,7 +54,7 @@ function within(step: Step): number {
     case "context":
       return 2 + CONTEXTS.indexOf(step.context);
     case "paint":
-      return 2 + (2 * step.step) / step.steps;
+      return 2 + (2 * step.done) / step.steps;
   }
 }
 
@@ -63,7 +63,7 @@ function amountOf({ progress }: Extract<Step, { kind: "load" }>): string {
   return t("bytesOf", { loaded: numbers.count(progress.loaded), total: numbers.count(progress.total) });
 }
 
-export function wordsFor(step: Step): string {
+function wordsFor(step: Step): string {
   switch (step.kind) {
     case "kernels":
       return t("benchAtKernels");
@@ -76,6 +76,9 @@ export function wordsFor(step: Step): string {
     case "context":
       return t("benchAtContext", { n: numbers.count(step.context) });
     case "paint":
-      return t("benchAtPaint", { n: numbers.count(step.step), all: numbers.count(step.steps) });
+      return t("benchAtPaint", {
+        n: numbers.count(Math.min(step.done + 1, step.steps)),
+        all: numbers.count(step.steps),
+      });
   }
 }

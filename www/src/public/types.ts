@@ -60,6 +60,8 @@ export interface ModelInfo {
   bytes: { weights: number; cache: number; scratch: number };
   tier: string;
   adapter: string;
+  /** The family of kernel variants in use. */
+  family: string;
 }
 
 /** What is known of a loaded image model. Sizes are `[width, height]` in pixels. */
