@@ -57,7 +57,12 @@ export async function estimate(source) {
   if (/missing/.test(source)) throw new InkstoneError("Fetch", `${source}: the server answered 404`);
   const size = /huge/.test(source) ? 9e9 : (SIZES[source] ?? 98e6);
   const here = stored().some((kept) => kept.source === source);
-  return { fits: size < 4e9, download: here ? 0 : size, gpu: 1.2 * size, advice: size < 4e9 ? undefined : "Choose a smaller model." };
+  return {
+    fits: size < 4e9,
+    download: here ? 0 : size,
+    gpu: 1.2 * size,
+    advice: size < 4e9 ? undefined : "Choose a smaller model.",
+  };
 }
 
 const stored = () => JSON.parse(localStorage.getItem("doubleStored") ?? "[]");
@@ -183,7 +188,7 @@ export class ImageModel {
     return {
       then: (...callbacks) => result.then(...callbacks),
       async *[Symbol.asyncIterator]() {
-        for (let seen = 0; seen < steps; ) {
+        for (let seen = 0; seen < steps;) {
           if (seen < events.length) yield events[seen++];
           else await Promise.race([sleep(2), result]);
         }

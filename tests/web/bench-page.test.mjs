@@ -67,7 +67,10 @@ test("it measures everything once; numbers and parts of the bound are those of t
     assert.equal(shown, `${speed.toFixed(1)} tok/s`, `at ${context}`);
     assert.equal(share, `${Math.round(speed)}%`);
   }
-  assert.match(await person.shown(".result.language .facts"), /135M parameters\s*Q4_1\s*100 MB of weights, 125 MB on the GPU in all/);
+  assert.match(
+    await person.shown(".result.language .facts"),
+    /135M parameters\s*Q4_1\s*100 MB of weights, 125 MB on the GPU in all/,
+  );
 
   const image = await person.table("image");
   assert.deepEqual(image["Step, guided (two passes)"], ["21.0 ms"], "the median, without the first");
@@ -86,7 +89,7 @@ test("prompts are as long as said, never begin alike, and go on past stop tokens
   assert.equal(new Set(prompts.map(([, text]) => text.slice(0, 4))).size, prompts.length, "no prefix was read before");
   for (const [, , { raw, temperature, ignoreEos, maxTokens }] of prompts) {
     assert.deepEqual([raw, temperature, ignoreEos], [true, 0, true]);
-    assert.ok(maxTokens >= 4 && maxTokens <= 64, `${maxTokens}`);
+    assert.ok(maxTokens >= 4 && maxTokens <= 128, `${maxTokens}`);
   }
   const [[, warm], [, prompt, options]] = asked.slice(-2);
   assert.notEqual(warm, prompt, "how the second is encoded was not known from the first");
@@ -104,10 +107,17 @@ test("the bars and the plot are as long as the numbers say, and can be read alou
   const close = (a, b) => a.length === b.length && a.every((x, i) => Math.abs(x - b[i]) < 0.01);
   assert.ok(close(bars, shares), `${bars}`);
   const columns = await page.$$eval(".plot g", (all) =>
-    all.map((g) => Number(g.querySelector(".plot-column").getAttribute("height")) / Number(g.querySelector(".plot-room").getAttribute("height"))),
+    all.map(
+      (g) =>
+        Number(g.querySelector(".plot-column").getAttribute("height")) /
+        Number(g.querySelector(".plot-room").getAttribute("height")),
+    ),
   );
   assert.ok(close(columns, shares), `${columns}`);
-  assert.match(await page.getAttribute(".plot", "aria-label"), /^Parts of the bound: Prefill 128: 27%; .*Decode at context 2,048: 42%$/);
+  assert.match(
+    await page.getAttribute(".plot", "aria-label"),
+    /^Parts of the bound: Prefill 128: 27%; .*Decode at context 2,048: 42%$/,
+  );
 });
 
 test("the copied report says what the page says, and so does the JSON", async () => {
@@ -115,12 +125,13 @@ test("the copied report says what the page says, and so does the JSON", async ()
   await person.measure();
   const text = await person.copy();
   assert.match(text, /^## Inkstone on this graphics card, \d+ \w+ \d{4}, \d\d:\d\d\n/);
-  const copied = [...text.matchAll(/^\| ([^|\s](?:\\\||[^|])*) \| ((?:\\\||[^|])*) \| ([^|]*) \|$/gm)].map(([, ...cells]) =>
-    cells.map((cell) => cell.replaceAll("\\|", "|").trim()),
+  const copied = [...text.matchAll(/^\| ([^|\s](?:\\\||[^|])*) \| ((?:\\\||[^|])*) \| ([^|]*) \|$/gm)].map(
+    ([, ...cells]) => cells.map((cell) => cell.replaceAll("\\|", "|").trim()),
   );
   const shown = [];
   for (const part of ["gpu", "language", "image"]) {
-    for (const [label, [value, share = ""]] of Object.entries(await person.table(part))) shown.push([label, value, share]);
+    for (const [label, [value, share = ""]] of Object.entries(await person.table(part)))
+      shown.push([label, value, share]);
   }
   assert.ok(shown.length > 15);
   assert.deepEqual(copied, shown);
@@ -142,7 +153,9 @@ test("it is cancelled while it loads, decodes or paints: what was measured stays
   await person.wish({ loadMs: 5000 });
   await person.startable();
   await page.click("#start");
-  await page.waitForFunction(() => /^[\d,]+ of 100,000,000 bytes$/.test(document.querySelector("#progress .amount")?.textContent));
+  await page.waitForFunction(() =>
+    /^[\d,]+ of 100,000,000 bytes$/.test(document.querySelector("#progress .amount")?.textContent),
+  );
   assert.equal(await person.shown("#start"), "Cancel");
   assert.equal(await page.evaluate(() => document.activeElement.id), "start", "the same button: the focus stays");
   assert.equal(await page.isDisabled("#want-image"), true, "what is being measured can't be changed");
@@ -199,7 +212,9 @@ test("a wrong kernel is named; without a bound there are speeds, but no parts of
   await person.wish({ wrongKernel: true, noBound: true });
   await person.measure();
   assert.deepEqual((await person.table("gpu"))["Self-test"], ["2 of 3 kernels right"]);
-  const wrong = await page.$$eval(".kernels tr:has(.wrong)", (rows) => rows.map((row) => row.innerText.replace(/\s+/g, " ")));
+  const wrong = await page.$$eval(".kernels tr:has(.wrong)", (rows) =>
+    rows.map((row) => row.innerText.replace(/\s+/g, " ")),
+  );
   assert.deepEqual(wrong, ["attention split 5.0e-1 wrong"]);
   assert.equal(await page.isVisible(".kernels table"), true, "the list is unfolded");
   assert.match(await person.copy(), /The kernel `attention` split does not agree with the CPU\./);
@@ -257,7 +272,8 @@ test("the page speaks Chinese as well, everywhere, and the report too", async ()
   await page.selectOption("#language", "zh");
   await page.click("#how summary");
   const english = await page.evaluate(() => {
-    const names = /Inkstone|Hugging Face|owner|repo|https|gguf|Enter|Esc|CPU|GPU|Double|generic|software|subgroups|Chrom\w+|Linux|GB|MB|JSON|SmolLM2|Instruct|Tiny Emoji|the clock stood still/g;
+    const names =
+      /Inkstone|Hugging Face|owner|repo|https|gguf|Enter|Esc|CPU|GPU|Double|generic|software|subgroups|Chrom\w+|Linux|GB|MB|JSON|SmolLM2|Instruct|Tiny Emoji|the clock stood still/g;
     const seen = [];
     for (const element of document.querySelectorAll("body *")) {
       if (element.closest(".model-name, .model-facts, .brand, #toast, #spoken, script, noscript, option, .facts, .kept, .card-head, code")) continue; // prettier-ignore
@@ -298,7 +314,11 @@ test("everything has a name, and the keyboard does it all", async () => {
   assert.deepEqual(order.filter((id) => wanted.includes(id)), wanted); // prettier-ignore
   await page.focus("#want-image");
   await page.keyboard.press("Space");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "want-image", "the focus stays on what was ticked");
+  assert.equal(
+    await page.evaluate(() => document.activeElement.id),
+    "want-image",
+    "the focus stays on what was ticked",
+  );
   await page.keyboard.press("Tab");
   await page.keyboard.press("/");
   assert.equal(await page.evaluate(() => document.activeElement.id), "start");
@@ -313,7 +333,9 @@ test("on a phone nothing is cut off or sticks out", async () => {
   await person.measure();
   await page.click(".kernels summary");
   const out = await page.evaluate(() => {
-    const inside = [...document.querySelectorAll("#main *")].filter((element) => !element.closest(".aside, .kernels .table"));
+    const inside = [...document.querySelectorAll("#main *")].filter(
+      (element) => !element.closest(".aside, .kernels .table"),
+    );
     return inside
       .filter((element) => {
         const { left, right, width } = element.getBoundingClientRect();
@@ -334,7 +356,13 @@ test("on a phone nothing is cut off or sticks out", async () => {
 });
 
 test("the three pages lead to each other", async () => {
-  for (const [from, to] of [["bench", "chat"], ["chat", "bench"], ["bench", "paint"], ["paint", "bench"]]) { // prettier-ignore
+  for (const [from, to] of [
+    ["bench", "chat"],
+    ["chat", "bench"],
+    ["bench", "paint"],
+    ["paint", "bench"],
+  ]) {
+    // prettier-ignore
     await page.goto(`${browser.url}/${from}.html`);
     assert.equal(await page.getAttribute(".pages [aria-current]", "href"), `${from}.html`);
     assert.equal(await page.locator(`.pages a[href="${to}.html"]`).count(), 1);

@@ -12,7 +12,7 @@ const ENOUGH_S = 6;
 const LONGEST_S = 60;
 /** Tokens that are decoded: as many as take about this long. */
 const DECODE_S = 1.5;
-const DECODE = { least: 8, most: 64 };
+const DECODE = { least: 8, most: 128 };
 /** Steps that are painted: as many as take about this long. */
 const PAINT_S = 8;
 const STEPS = { least: 2, most: 20 };

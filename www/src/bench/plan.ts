@@ -23,11 +23,7 @@ export class Plan {
   }
 
   draw(): void {
-    fill(
-      this.card,
-      h("h2", { class: "plan-name" }, t("benchGpu")),
-      h("p", { class: "hint" }, t("benchGpuWhat")),
-    );
+    fill(this.card, h("h2", { class: "plan-name" }, t("benchGpu")), h("p", { class: "hint" }, t("benchGpuWhat")));
     this.drawModel("language");
     this.drawModel("image");
   }

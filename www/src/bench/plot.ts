@@ -26,7 +26,11 @@ export function plot(report: Report): SVGSVGElement | undefined {
     const y = FLOOR - part * (FLOOR - TOP);
     svg.append(
       element("line", { class: part === 1 ? "plot-bound" : "plot-line", x1: `${LEFT}%`, x2: "100%", y1: y, y2: y }),
-      element("text", { class: "plot-scale", x: `${LEFT - 1}%`, y: y + 4, "text-anchor": "end" }, numbers.percent(part)),
+      element(
+        "text",
+        { class: "plot-scale", x: `${LEFT - 1}%`, y: y + 4, "text-anchor": "end" },
+        numbers.percent(part),
+      ),
     );
   }
   // A gap, as wide as half a column, lies between reading and writing.

@@ -18,7 +18,12 @@ export class ProgressBar {
   );
   private readonly words = h("span", { class: "phase" });
   private readonly amount = h("span", { class: "amount" });
-  readonly root = h("div", { class: "progress" }, h("div", { class: "progress-line" }, this.words, this.amount), this.bar);
+  readonly root = h(
+    "div",
+    { class: "progress" },
+    h("div", { class: "progress-line" }, this.words, this.amount),
+    this.bar,
+  );
   private part: Part = "gpu";
 
   constructor(private readonly parts: Part[]) {}

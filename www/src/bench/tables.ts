@@ -33,7 +33,11 @@ export interface Section {
 
 export function sections(report: Report): Section[] {
   const { language, image } = report;
-  return [gpu(report), ...(language ? [languageSection(report, language)] : []), ...(image ? [imageSection(image)] : [])];
+  return [
+    gpu(report),
+    ...(language ? [languageSection(report, language)] : []),
+    ...(image ? [imageSection(image)] : []),
+  ];
 }
 
 function gpu({ browser, gpu, bound, boundTrouble, trouble }: Report): Section {

@@ -41,7 +41,8 @@ function table({ title, facts, rows, notes, trouble }: Section): DocumentFragmen
   append(part, [
     h("h3", {}, title),
     facts.length > 0 && h("p", { class: "facts" }, ...facts.map((fact) => h("span", {}, fact))),
-    rows.length > 0 && h("table", { "aria-label": title }, head, h("tbody", {}, ...rows.map((row) => line(row, bounded)))),
+    rows.length > 0 &&
+      h("table", { "aria-label": title }, head, h("tbody", {}, ...rows.map((row) => line(row, bounded)))),
     ...notes.map((note) => h("p", { class: "hint note" }, note)),
     trouble && troubleCard(trouble, [], t("benchBroke")),
   ]);
@@ -103,7 +104,14 @@ function kernels(all: NonNullable<Report["gpu"]>["kernels"], open: boolean): HTM
         h(
           "thead",
           {},
-          h("tr", {}, column(t("benchKernel")), column(t("benchVariant")), column(t("benchError")), column(t("benchSelfTest"))),
+          h(
+            "tr",
+            {},
+            column(t("benchKernel")),
+            column(t("benchVariant")),
+            column(t("benchError")),
+            column(t("benchSelfTest")),
+          ),
         ),
         h("tbody", {}, ...rows),
       ),

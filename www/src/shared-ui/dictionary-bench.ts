@@ -93,7 +93,8 @@ export const benchZh: Record<keyof typeof benchEn, string> = {
   closeBenchRail: "收起",
   privateBench: "在这个标签页里测试，除非你自己复制，数字不会离开。",
   lineBench: "这方砚有多快？",
-  lineBenchMore: "先测你的显卡最多能做到多少，再看模型在这里用到了其中几成。一切都在这个标签页里测，不会发送到任何地方。",
+  lineBenchMore:
+    "先测你的显卡最多能做到多少，再看模型在这里用到了其中几成。一切都在这个标签页里测，不会发送到任何地方。",
   whatToMeasure: "测试内容",
   benchGpu: "显卡",
   benchGpuWhat: "逐个核对计算程序与 CPU 的结果，再测读取与运算的速度。总会测试。",
