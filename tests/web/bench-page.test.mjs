@@ -264,6 +264,8 @@ test("another model is chosen by name, or dropped; one that does not fit keeps t
   const loaded = (await person.asked()).filter(([what]) => what === "load").map(([, source]) => source);
   assert.deepEqual(loaded, ["mine.gguf", "painter.safetensors"]);
   assert.match(await person.shown(".result.language h3"), /mine/);
+  await person.choose("image", "segmind/tiny-sd");
+  await page.waitForSelector("#plan >> text=Downloads 98.0 MB."); // seen beside results, too
 });
 
 test("the page speaks Chinese as well, everywhere, and the report too", async () => {

@@ -84,7 +84,7 @@ export const benchEn = {
   benchReportTitle: "Inkstone on this graphics card, {date}",
   benchHowTitle: "How these numbers come about",
   benchHow:
-    "The bound is what two kernels reach that do nothing else: one reads memory, one multiplies and adds. Decoding a token reads all weights once; its part is bytes of weights × tokens per second ÷ bytes read per second. Prefill multiplies and adds once for each weight and token; its part is 2 × parameters × tokens per second ÷ operations per second. Speeds are medians of up to three runs, after one that does not count where that is quick.",
+    "The bound is what two kernels reach that do nothing else: one reads memory, one multiplies and adds. Decoding a token reads all weights once; its part is bytes of weights × tokens per second ÷ bytes read per second. Prefill multiplies and adds once for each weight and token; its part is 2 × parameters × tokens per second ÷ operations per second. What fits a card's cache is read faster than its memory, so small models can go over 100%. Speeds are medians of up to three runs, after one that does not count where that is quick.",
 };
 
 export const benchZh: Record<keyof typeof benchEn, string> = {
@@ -164,5 +164,5 @@ export const benchZh: Record<keyof typeof benchEn, string> = {
   benchReportTitle: "Inkstone 在这块显卡上，{date}",
   benchHowTitle: "这些数字怎么来的",
   benchHow:
-    "极限由两个程序测得：一个只读显存，一个只做乘加。解码一个词元要把全部权重读一遍，占比为权重字节数 × 每秒词元数 ÷ 每秒读取字节数。预填充时每个权重对每个词元各乘加一次，占比为 2 × 参数数 × 每秒词元数 ÷ 每秒运算次数。速度取最多三次的中位数；跑得快时，先跑一次不计入。",
+    "极限由两个程序测得：一个只读显存，一个只做乘加。解码一个词元要把全部权重读一遍，占比为权重字节数 × 每秒词元数 ÷ 每秒读取字节数。预填充时每个权重对每个词元各乘加一次，占比为 2 × 参数数 × 每秒词元数 ÷ 每秒运算次数。装得进显卡缓存的内容比显存读得快，所以小模型可能超过 100%。速度取最多三次的中位数；跑得快时，先跑一次不计入。",
 };

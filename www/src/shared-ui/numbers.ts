@@ -57,7 +57,8 @@ export function percent(fraction: number): string {
 
 /** "3.1%", "46%": parts of which the small ones matter too. */
 export function share(fraction: number): string {
-  return new Intl.NumberFormat(locale(), { style: "percent", maximumSignificantDigits: 2 }).format(fraction);
+  const digits = fraction < 0.0995 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(locale(), { style: "percent", ...digits }).format(fraction);
 }
 
 /** "1,234", "56.7", "0.0123": three digits that mean something, and no fewer before the point than there are. */
