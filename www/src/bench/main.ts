@@ -171,10 +171,13 @@ class BenchPage {
 translatePage();
 new BenchPage();
 document.documentElement.dataset.ready = "true";
-await firstModel(sessions.language, OFFERS.language.fromText, DEMO, () => t("noGpuWhatBench"));
-const device = sessions.language.device.value;
-if (device?.supported) {
-  sessions.image.device.set(device);
+void lookAtModels();
+
+async function lookAtModels(): Promise<void> {
+  const { language, image } = sessions;
+  await firstModel(language, OFFERS.language.fromText, DEMO, () => t("noGpuWhatBench"));
+  if (!language.device.value?.supported) return;
+  image.device.set(language.device.value);
   const asked = OFFERS.image.fromText(new URLSearchParams(location.search).get("image") ?? "");
-  await sessions.image.choose(asked ?? choiceOf(EMOJI));
+  await image.choose(asked ?? choiceOf(EMOJI));
 }
