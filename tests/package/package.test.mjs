@@ -84,8 +84,8 @@ test("the declarations compile under --strict, however modules are resolved", ()
   const consumer = join(project, "consumer.ts");
   writeFileSync(
     consumer,
-    `import { InkstoneError, LanguageModel, cache, estimate, probe } from "inkstone";
-import type { GenerateOptions, Generation, GenerationResult, LoadOptions, Message, Source } from "inkstone";
+    `import { InkstoneError, LanguageModel, cache, estimate, probe, roofline } from "inkstone";
+import type { GenerateOptions, Generation, GenerationResult, LoadOptions, Message, Roofline, Source } from "inkstone";
 
 const source: Source = { "config.json": new Blob([]), "model.safetensors": new URL("https://example.org/m") };
 const options: LoadOptions = { quantize: "auto", tier: "base", onProgress: ({ phase, loaded, total }) => void [phase, loaded / total] };
@@ -99,8 +99,9 @@ export async function all(): Promise<number> {
   const logits: Float32Array = await model.logits(await model.tokenize(result.text, { special: true }));
   await model.dispose();
   const { fits } = await estimate("owner/repo");
+  const { bytesPerSecond }: Roofline = await roofline({ tier: "base" });
   try {
-    return (await probe()).budgetBytes + (await cache.bytes()) + logits.length + Number(fits);
+    return (await probe()).budgetBytes + (await cache.bytes()) + logits.length + Number(fits) + bytesPerSecond;
   } catch (error) {
     if (error instanceof InkstoneError && error.code === "Gpu") return 0;
     throw error;

@@ -62,7 +62,7 @@ test("a second start needs no network and takes the port that it is given", asyn
   const port = await freePort();
   const seen = {};
   const [printed] = await start(port, async () => {
-    for (const path of ["/chat.html", "/paint.html", "/dist/inkstone.js", "/models/emoji/model_index.json"]) {
+    for (const path of ["/chat.html", "/paint.html", "/bench.html", "/dist/inkstone.js", "/models/emoji/model_index.json"]) {
       seen[path] = (await fetch(`http://localhost:${port}${path}`)).status;
     }
     const model = "/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";

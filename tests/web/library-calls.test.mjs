@@ -264,6 +264,24 @@ test("devices get subgroups as far as the tier allows, and Rust is told what the
   assert.deepEqual([probed.supported, probed.adapter, probed.tier], [true, "google", "base"]);
 });
 
+test("the roofline takes the same options, passes failures on and can be cancelled", async () => {
+  const found = await page.evaluate(() => ink.roofline({ tier: "base", adapter: "low-power" }));
+  assert.deepEqual([found.bytesPerSecond, found.flopsPerSecond], [2e9, 3e10]);
+  assert.deepEqual([found.options.tier, found.options.adapter], ["base", "low-power"]);
+  assert.deepEqual([found.options.adapterInfo.vendor, found.options.adapterInfo.subgroups], ["google", false]);
+  const failed = await page.evaluate(() => attempt(() => ink.roofline({ family: "refuse" })));
+  assert.deepEqual(failed, { code: "Gpu", message: "the device is lost: load the model again" });
+  const cancelled = await page.evaluate(() => attempt(() => ink.roofline({ signal: AbortSignal.abort() })));
+  assert.equal(cancelled.code, "Cancelled");
+  const late = await page.evaluate(() => {
+    const stop = new AbortController();
+    const measuring = attempt(() => ink.roofline({ signal: stop.signal }));
+    stop.abort();
+    return measuring;
+  });
+  assert.equal(late.code, "Cancelled");
+});
+
 test("without WebGPU, without an adapter, without a secure page: a reason, not a crash", async () => {
   const bare = await launch(["--disable-gpu", "--host-resolver-rules=MAP insecure.test 127.0.0.1"]);
   try {

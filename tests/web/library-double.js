@@ -206,6 +206,11 @@ export async function probe(options) {
   };
 }
 
+export async function roofline(options) {
+  if (options.family === "refuse") throw { code: "Gpu", message: "the device is lost: load the model again" };
+  return { bytesPerSecond: 2e9, flopsPerSecond: 3e10, options };
+}
+
 export async function estimate(files, options) {
   let download = 0;
   for (const name of files.names()) {

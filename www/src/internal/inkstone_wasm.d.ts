@@ -7,6 +7,7 @@ import type {
   ModelInfo,
   ProbeResult,
   Progress,
+  Roofline,
 } from "../public/types.js";
 import type { WirePicture, WireStep } from "./protocol.js";
 
@@ -78,4 +79,5 @@ export class WasmImageModel {
 }
 
 export function probe(options: object): Promise<ProbeResult>;
+export function roofline(options: object): Promise<Roofline>;
 export function estimate(files: FileSet, options: object): Promise<Estimate>;

@@ -14,6 +14,7 @@ import type {
   ModelInfo,
   ProbeResult,
   Progress,
+  Roofline,
 } from "../public/types.js";
 
 /** A source as it travels to the worker; `key` names it in the store. */
@@ -84,6 +85,7 @@ export interface Calls {
   };
   dispose: { args: { model: number }; answer: void; event: never };
   probe: { args: { options: DeviceOptions }; answer: ProbeResult; event: never };
+  roofline: { args: { options: DeviceOptions }; answer: Roofline; event: never };
   estimate: { args: { source: Description; options: WireLoadOptions }; answer: Estimate; event: never };
   cacheList: { args: object; answer: CacheEntry[]; event: never };
   cacheDelete: { args: { key: string }; answer: boolean; event: never };

@@ -2,7 +2,7 @@ import { InkstoneError } from "../public/error.js";
 import { Files } from "./files.js";
 import { prepareAdapter } from "./gpu.js";
 import { throwIfAborted } from "./http.js";
-import init, { AbortFlag, estimate, probe, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
+import init, { AbortFlag, estimate, probe, roofline, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
 import { Lasting } from "./lasting.js";
 import type { Description, WireLoadOptions } from "./protocol.js";
 import { serve, type Handlers } from "./rpc.js";
@@ -160,11 +160,17 @@ const handlers: Handlers = {
         reason: error.message,
         adapter: "",
         tier: "",
+        family: "",
         limits: {},
         budgetBytes: 0,
         kernels: [],
       };
     }
+  },
+
+  roofline: async ({ options }) => {
+    const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
+    return roofline({ ...options, adapterInfo });
   },
 
   estimate: async ({ source, options }, { signal }) => {

@@ -2,12 +2,21 @@ import { connection } from "../internal/client.js";
 import { plain } from "../internal/plain.js";
 import { describeSource } from "../internal/source.js";
 import { InkstoneError } from "./error.js";
-import type { DeviceOptions, Estimate, LoadOptions, ProbeResult, Source } from "./types.js";
+import type { DeviceOptions, Estimate, LoadOptions, ProbeResult, Roofline, Source } from "./types.js";
 
 /** What this browser's GPU can do, and whether every kernel computes rightly on it. */
 export async function probe(options: DeviceOptions & { signal?: AbortSignal } = {}): Promise<ProbeResult> {
   const { signal, ...rest } = options;
   return connection().call("probe", { options: plain(rest) }, { signal });
+}
+
+/**
+ * What this browser's GPU can do at best, measured by two kernels that do nothing else: reading memory, and fused
+ * multiply-adds. What a model reaches is then a fraction of it. Takes a moment, and the whole GPU during that.
+ */
+export async function roofline(options: DeviceOptions & { signal?: AbortSignal } = {}): Promise<Roofline> {
+  const { signal, ...rest } = options;
+  return connection().call("roofline", { options: plain(rest) }, { signal });
 }
 
 /** Whether a model fits, before it is downloaded: reads the headers of its files only. */

@@ -19,7 +19,7 @@ export interface Progress {
   local?: boolean;
 }
 
-/** What the device options of {@link LoadOptions} are: they also steer `probe`. */
+/** What the device options of {@link LoadOptions} are: they also steer `probe` and `roofline`. */
 export interface DeviceOptions {
   adapter?: "high-performance" | "low-power";
   /** The highest tier allowed; by default what the device offers. */
@@ -60,6 +60,8 @@ export interface ModelInfo {
   bytes: { weights: number; cache: number; scratch: number };
   tier: string;
   adapter: string;
+  /** The family of kernel variants in use. */
+  family: string;
 }
 
 /** What is known of a loaded image model. Sizes are `[width, height]` in pixels. */
@@ -282,10 +284,20 @@ export interface ProbeResult {
   reason?: string;
   adapter: string;
   tier: string;
+  /** The family of kernel variants that this adapter gets; empty if it is not supported. */
+  family: string;
   limits: Record<string, number>;
   budgetBytes: number;
   /** The self-test of every kernel against the CPU. */
   kernels: { name: string; variant: string; ok: boolean; error: number }[];
+}
+
+/** What an adapter can do at best; see `roofline`. */
+export interface Roofline {
+  /** Bytes that kernels read from the GPU's memory in a second. */
+  bytesPerSecond: number;
+  /** 32-bit operations in a second; a fused multiply-add counts as two. */
+  flopsPerSecond: number;
 }
 
 export interface Estimate {

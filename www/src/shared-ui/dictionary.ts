@@ -1,4 +1,5 @@
 /** Every text the pages show. The two languages have the same keys; the type makes a missing one a compile error. */
+import { benchEn, benchZh } from "./dictionary-bench.js";
 import { paintEn, paintZh } from "./dictionary-paint.js";
 
 const en = {
@@ -6,6 +7,7 @@ const en = {
   pages: "Pages",
   chatPage: "Chat",
   paintPage: "Paint",
+  benchPage: "Bench",
   // The frame
   skip: "Skip to the message field",
   conversations: "Conversations",
@@ -233,6 +235,7 @@ const en = {
   factAdapter: "Adapter",
   factTier: "Tier",
   ...paintEn,
+  ...benchEn,
 };
 
 export type Key = keyof typeof en;
@@ -242,6 +245,7 @@ const zh: Record<Key, string> = {
   pages: "页面",
   chatPage: "对话",
   paintPage: "作画",
+  benchPage: "测速",
   skip: "跳到输入框",
   conversations: "对话",
   newConversation: "新对话",
@@ -451,6 +455,7 @@ const zh: Record<Key, string> = {
   factAdapter: "显卡",
   factTier: "等级",
   ...paintZh,
+  ...benchZh,
 };
 
 export const dictionaries: Record<Language, Record<Key, string>> = { en, zh };

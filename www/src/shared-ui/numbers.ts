@@ -3,7 +3,7 @@ import { locale, t } from "./i18n.js";
 
 const STEPS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 
-function scaled(bytes: number): { value: number; step: number } {
+function sized(bytes: number): { value: number; step: number } {
   let value = bytes;
   let step = 0;
   while (value >= 999.5 && step < STEPS.length - 1) {
@@ -15,7 +15,7 @@ function scaled(bytes: number): { value: number; step: number } {
 
 /** "98.1 MB": decimal units, as download sizes are written. */
 export function bytes(count: number): string {
-  const { value, step } = scaled(count);
+  const { value, step } = sized(count);
   const digits = step === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return new Intl.NumberFormat(locale(), {
     style: "unit",
@@ -28,7 +28,7 @@ export function bytes(count: number): string {
 
 /** "12.4 MB/s". */
 export function speed(bytesPerSecond: number): string {
-  const { value, step } = scaled(bytesPerSecond);
+  const { value, step } = sized(bytesPerSecond);
   return new Intl.NumberFormat(locale(), {
     style: "unit",
     unit: `${STEPS[step]}-per-second`,
@@ -53,6 +53,26 @@ export function parameters(value: number): string {
 
 export function percent(fraction: number): string {
   return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(fraction);
+}
+
+/** "3.1%", "46%": parts of which the small ones matter too. */
+export function share(fraction: number): string {
+  const digits = fraction < 0.0995 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(locale(), { style: "percent", ...digits }).format(fraction);
+}
+
+/** "1,234", "56.7", "0.0123": three digits that mean something, and no fewer before the point than there are. */
+export function significant(value: number): string {
+  const rounded = value >= 100 ? Math.round(value) : value;
+  const digits = value >= 100 ? {} : { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
+  return new Intl.NumberFormat(locale(), digits).format(rounded);
+}
+
+/** "12.3 GB/s", "1.40 TFLOP/s": units that are written alike in every language. */
+export function scaled(value: number, unit: string): string {
+  const prefixes = ["", "k", "M", "G", "T", "P"];
+  const step = Math.min(Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)), prefixes.length - 1);
+  return `${significant(value / 1000 ** step)} ${prefixes[step]}${unit}`;
 }
 
 /** "8 sec", "3 min", "1 hr, 5 min": coarse on purpose, a guess should not look exact. */

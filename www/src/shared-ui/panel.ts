@@ -129,7 +129,7 @@ export class Panel<Model extends { dispose(): Promise<void> }> {
 }
 
 /** Name, size, licence: what one wants to know before a download. */
-export function cardHead(choice: Choice): HTMLElement {
+export function cardHead(choice: Choice, level: "h2" | "h3" = "h2"): HTMLElement {
   const { listed } = choice;
   const facts = listed
     ? [
@@ -142,7 +142,7 @@ export function cardHead(choice: Choice): HTMLElement {
   return h(
     "div",
     { class: "card-head" },
-    h("h2", {}, choice.name),
+    h(level, {}, choice.name),
     h("p", { class: "facts" }, ...facts.map((fact) => h("span", {}, fact))),
   );
 }

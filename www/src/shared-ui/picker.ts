@@ -1,10 +1,11 @@
 /** The dialog for choosing a model: a named one, one from the hub or any address, or files from this device. */
+import type { CacheEntry } from "inkstone";
 import { append, byId, fill, h, icon, iconButton } from "./dom.js";
 import { t, type Key } from "./i18n.js";
 import * as numbers from "./numbers.js";
 import { announce } from "./announce.js";
 import { choiceOf, isSame, type Choice, type Listed } from "./models.js";
-import type { Session, State } from "./session.js";
+import type { Device, Session, State } from "./session.js";
 import { troubleOf } from "./trouble.js";
 
 /** What a page offers to choose from. */
@@ -17,16 +18,25 @@ export interface Offer {
   noModel: Key;
 }
 
-export class Picker<Model extends { dispose(): Promise<void> }> {
+/** What is chosen for: a page's session, whatever its model is. */
+export interface Chooser {
+  readonly state: { readonly value: State<unknown> };
+  readonly device: { readonly value: Device | undefined };
+  choose(choice: Choice): Promise<void>;
+  storedModels(): Promise<CacheEntry[]>;
+  forget(source: string): Promise<void>;
+}
+
+export class Picker {
   private readonly dialog = byId<HTMLDialogElement>("picker");
   private readonly field = byId<HTMLInputElement>("model-name");
   private readonly list = byId("models");
   private readonly kept = byId("kept");
-  private stored: Awaited<ReturnType<Session<Model>["storedModels"]>> = [];
+  private stored: CacheEntry[] = [];
 
   constructor(
-    private readonly session: Session<Model>,
-    private readonly offer: Offer,
+    private session: Chooser,
+    private offer: Offer,
   ) {
     byId<HTMLFormElement>("name-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -53,6 +63,13 @@ export class Picker<Model extends { dispose(): Promise<void> }> {
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close();
     });
+  }
+
+  /** From here on it chooses for another session of the page. */
+  use(session: Chooser, offer: Offer): void {
+    this.session = session;
+    this.offer = offer;
+    byId("name-problem").textContent = "";
   }
 
   async show(): Promise<void> {

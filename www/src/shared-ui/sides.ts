@@ -1,4 +1,4 @@
-/** The rail and the drawer: beside the page where there is room, over it where there is none. */
+/** The rail and the drawer, where a page has one: beside it where there is room, over it where there is none. */
 import { byId } from "./dom.js";
 import { readSetting, writeSetting } from "./storage.js";
 
@@ -8,14 +8,14 @@ const OVER: Record<Side, MediaQueryList> = {
   rail: matchMedia("(max-width: 860px)"),
   drawer: matchMedia("(max-width: 1180px)"),
 };
-const SIDES = ["rail", "drawer"] as const;
+const SIDES = (["rail", "drawer"] as const).filter((side) => document.getElementById(side));
 
 export class Sides {
   private readonly page = byId("desk");
 
   /** `atFirst`: which are open where there is room; `remember`: how the names of this page's settings begin. */
   constructor(
-    private readonly atFirst: Record<Side, boolean>,
+    private readonly atFirst: Partial<Record<Side, boolean>>,
     private readonly remember: string,
     /** What has the focus once a side is open. */
     private readonly firstIn: Record<Side, string> = { rail: "close-rail", drawer: "close-drawer" },
@@ -49,7 +49,7 @@ export class Sides {
 
   private place(side: Side): void {
     this.page.dataset[side] =
-      !OVER[side].matches && readSetting(this.remember + side, this.atFirst[side]) ? "open" : "closed";
+      !OVER[side].matches && readSetting(this.remember + side, this.atFirst[side] ?? false) ? "open" : "closed";
     this.settle();
   }
 
