@@ -10,8 +10,9 @@ import { root } from "../shell.mjs";
 const PAGES = join(root, "tools", "bench", "page");
 const METER = await readFile(join(PAGES, "meter.js"), "utf8");
 const PRETEND_F16 = await readFile(join(PAGES, "pretend-f16.js"), "utf8");
+const TRANSFORMERS = "/npm/@huggingface/transformers";
 const IMPORTS = {
-  "onnxruntime-web/webgpu": "/npm/@huggingface/transformers/node_modules/onnxruntime-web/dist/ort.webgpu.bundle.min.mjs",
+  "onnxruntime-web/webgpu": `${TRANSFORMERS}/node_modules/onnxruntime-web/dist/ort.webgpu.bundle.min.mjs`,
   "onnxruntime-common": "/npm/onnxruntime-common/dist/esm/index.js",
 };
 const BLANK = `<!doctype html><link rel="icon" href="data:,"><title>bench</title>
@@ -22,8 +23,9 @@ export class Over extends Error {}
 
 /**
  * Opens the system whose page module is `module`. `places`: the folders of `/npm/` and `/models/`. Resolves to
- * `{ evaluate, download, close }`: `evaluate(job, argument, seconds)` runs a function of the page, which finds the
- * system's module as `bench.module`, the opened system as `bench.system`, and rejects with Over when it takes too long.
+ * `{ evaluate, download, close }`: `evaluate(job, argument, seconds)` runs a function in the page and rejects with Over
+ * when it takes too long. There `bench.module` is the system's module, and `bench.counted(job)` resolves to the job's
+ * `{ ms, counts, levels, answer }`: what the meter counted meanwhile and what it shows then.
  */
 export async function openSystem({ module, nullGpu, pretendF16, places }) {
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end(BLANK);
@@ -44,7 +46,16 @@ export async function openSystem({ module, nullGpu, pretendF16, places }) {
     await browser.context.addInitScript({ content: [set, pretendF16 ? PRETEND_F16 : "", METER].join("\n") });
     const page = await browser.newPage("/blank");
     await page.evaluate(async (module) => {
-      globalThis.bench = { module: await import(`/bench/${module}`) };
+      const counted = async (job) => {
+        const before = meter.read();
+        const begun = performance.now();
+        const answer = await job();
+        const ms = performance.now() - begun;
+        const levels = meter.read();
+        const counts = Object.fromEntries(Object.entries(levels).map(([name, n]) => [name, n - before[name]]));
+        return { ms, counts, levels, answer };
+      };
+      globalThis.bench = { module: await import(`/bench/${module}`), counted };
     }, module);
     return {
       evaluate: (job, argument, seconds) => within(page.evaluate(job, argument), seconds, () => page.problems),

@@ -1,26 +1,32 @@
 // `npm run bench`: Inkstone beside what else runs models in a browser's page, on the same weights, in one run.
 //
-//   npm run bench -- [--mode null|real|all] [--only inkstone,transformers,wllama,ort] [--runs N] [--timeout S] [--report]
+//   npm run bench -- [--mode null|real|all] [--only inkstone,transformers,wllama,ort] [--runs N] [--timeout S]
+//                    [--report]
 //
 // null   every dispatch is issued with an empty grid: the calls and what they cost the host are real (the default)
 // real   the browser's software adapter computes; what takes longer than the timeout is reported as "over S s"
 //
-// Systems take turns; every round of each has a browser of its own. Results: out/bench/results.json, and a table here.
-// --report also writes docs/bench.md and docs/bench.svg from that file, without measuring if --runs is 0.
+// Systems take turns; every round of each has a browser of its own. Results: a table here, and out/bench/results.json,
+// which keeps the other mode's from before; with --only they go to out/bench/partial.json. --report also writes
+// docs/bench.md and docs/bench.svg from results.json; --runs 0 does that without measuring.
 
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Trouble, main, root } from "../shell.mjs";
-import { language, pictures } from "./cases.mjs";
+import { PLANS, language, pictures } from "./cases.mjs";
+import { panels, plot } from "./plot.mjs";
 import { installRivals, makeModels } from "./prepare.mjs";
+import { report } from "./report.mjs";
 import { combine } from "./statistics.mjs";
 import { LANGUAGE, PICTURES } from "./systems.mjs";
 import { tables, text } from "./table.mjs";
+import { targetTable, targets } from "./targets.mjs";
 
 const OUT = join(root, "out", "bench");
 const RESULTS = join(OUT, "results.json");
+const stored = () => (existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, "utf8")) : { modes: {} });
 
 function flags() {
   const { values } = parseArgs({
@@ -40,7 +46,8 @@ function flags() {
   if (unknown) throw new Trouble(`--only ${unknown}: there is ${kinds.join(", ")}.`);
   const [runs, seconds] = [Number(values.runs), Number(values.timeout)];
   if (!Number.isInteger(runs) || runs < 0 || !(seconds > 0)) throw new Trouble("--runs and --timeout are numbers.");
-  return { modes, only, runs, seconds, report: values.report };
+  if (values.report && only.length > 0) throw new Trouble("--report needs every system: leave --only out.");
+  return { modes, only, runs, seconds, writes: values.report };
 }
 
 /** All rounds of one kind of model: the systems take turns, in another order each time. */
@@ -65,12 +72,7 @@ async function measure({ modes, only, runs, seconds }) {
   if (!existsSync(dist)) throw new Trouble("dist/ is missing: npm run build.");
   const places = { npm: await installRivals(), models: await makeModels() };
   const prompts = JSON.parse(readFileSync(join(places.models, "language", "prompts.json"), "utf8"));
-  const results = {
-    date: new Date().toISOString().slice(0, 10),
-    processor: `${cpus()[0].model}, ${cpus().length} cores`,
-    runs,
-    modes: {},
-  };
+  const results = { modes: {} };
   for (const mode of modes) {
     const setting = { mode, places, prompts, seconds };
     const takesPart = ({ kind, modes }) => (only.length === 0 || only.includes(kind)) && modes.includes(mode);
@@ -83,12 +85,17 @@ async function measure({ modes, only, runs, seconds }) {
     const talk = LANGUAGE.filter(takesPart);
     const paint = PICTURES.filter(takesPart);
     results.modes[mode] = {
+      date: new Date().toISOString().slice(0, 10),
+      processor: `${cpus()[0].model}, ${cpus().length} cores`,
+      runs,
+      tokens: PLANS[mode].tokens,
       language: sized(await rounds(talk, setting, runs, language), talk),
       pictures: sized(await rounds(paint, setting, runs, pictures), paint),
     };
   }
+  const all = only.length > 0 ? results : { modes: { ...stored().modes, ...results.modes } };
   mkdirSync(OUT, { recursive: true });
-  writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 1)}\n`);
+  writeFileSync(only.length > 0 ? join(OUT, "partial.json") : RESULTS, `${JSON.stringify(all, undefined, 1)}\n`);
   return results;
 }
 
@@ -99,6 +106,12 @@ function version({ package: name }, npm) {
 
 await main(async () => {
   const wanted = flags();
-  const results = wanted.runs > 0 ? await measure(wanted) : JSON.parse(readFileSync(RESULTS, "utf8"));
-  console.log(text(tables(results)));
+  const results = wanted.runs > 0 ? await measure(wanted) : stored();
+  const goals = Object.entries(targets(results)).map(([mode, list]) => targetTable(mode, list));
+  console.log(text([...tables(results), ...goals]));
+  if (!wanted.writes) return;
+  const all = stored();
+  writeFileSync(join(root, "docs", "bench.md"), report(all));
+  writeFileSync(join(root, "docs", "bench.svg"), plot(panels(all)));
+  console.log("Wrote docs/bench.md and docs/bench.svg.");
 });

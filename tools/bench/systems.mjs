@@ -1,6 +1,12 @@
 // Who takes part, and where a comparison is not like for like.
 
 const BOTH = ["null", "real"];
+const LOGITS = "It reads back the whole row of logits for every token.";
+const EMBEDDING =
+  "Its file holds the embedding as float32 beside the 4-bit output matrix, as SmolLM2's published q4 files do.";
+const PRETENDED =
+  "llama.cpp's WebGPU back end needs shader-f16, which this adapter lacks: here it is pretended, for without it the " +
+  "CPU computes. Its counts and host times are real; what its shaders would compute is not.";
 
 /** `module`: the page's; `kind`: the name for --only; `file`: what it loads, inside the folder of models. */
 export const LANGUAGE = [
@@ -13,8 +19,8 @@ export const LANGUAGE = [
     modes: BOTH,
     file: "language/onnx/onnx/model_q4.onnx",
     notes: {
-      null: "Its file holds the embedding as float32 beside the 4-bit output matrix, as SmolLM2's published q4 files do; it reads back the whole row of logits for every token.",
-      real: "Reads back the whole row of logits for every token.",
+      null: `${EMBEDDING} ${LOGITS}`,
+      real: LOGITS,
     },
   },
   {
@@ -27,7 +33,7 @@ export const LANGUAGE = [
     modes: ["null"],
     file: "language/model-q4_0.gguf",
     notes: {
-      null: "llama.cpp's WebGPU back end needs shader-f16, which this adapter lacks: here it is pretended. Without that it falls back to the CPU.",
+      null: PRETENDED,
     },
   },
   {
@@ -38,7 +44,7 @@ export const LANGUAGE = [
     device: "cpu",
     modes: ["real"],
     file: "language/model-q4_0.gguf",
-    notes: { real: "Computes in WebAssembly with SIMD on all cores, not through WebGPU: here the yardstick for a CPU." },
+    notes: { real: "Computes in WebAssembly with SIMD on all cores, not through WebGPU: the yardstick for a CPU." },
   },
 ];
 
@@ -53,7 +59,7 @@ export const PICTURES = [
     notes: Object.fromEntries(
       BOTH.map((mode) => [
         mode,
-        "Reads back every step's prediction, since a scheduler in JavaScript needs it. Its load has no text encoder.",
+        "Reads back every step's prediction, since a scheduler in JavaScript needs it. It loads no text encoder.",
       ]),
     ),
   },

@@ -33,6 +33,7 @@ const sum = (counts, ...names) => (counts ? short(names.reduce((total, name) => 
 const LANGUAGE = [
   timed("load, ms", "load"),
   timed("first token after load, ms", "first"),
+  timed("both, ms", "ready"),
   timed("prefill of 128, tokens/s", "prefill128"),
   timed("prefill of 512, tokens/s", "prefill512"),
   timed("decode, tokens/s", "decode"),
@@ -50,6 +51,8 @@ const LANGUAGE = [
 
 const PICTURES = [
   timed("load, ms", "load"),
+  timed("first step and decode after load, ms", "first"),
+  timed("both, ms", "ready"),
   timed("UNet step, ms", "step"),
   timed("VAE decode, ms", "decode"),
   counted("a step: dispatches", "perStep", "dispatches"),
@@ -74,10 +77,10 @@ const KINDS = {
 /** A table for each mode and kind of model. */
 export function tables(results) {
   const found = [];
-  for (const [mode, kinds] of Object.entries(results.modes)) {
-    for (const [kind, systems] of Object.entries(kinds)) {
+  for (const [mode, measured] of Object.entries(results.modes)) {
+    for (const [kind, [what, rows]] of Object.entries(KINDS)) {
+      const systems = measured[kind];
       if (systems.length === 0) continue;
-      const [what, rows] = KINDS[kind];
       const filled = rows.map(([title, pick]) => [title, ...systems.map(pick)]);
       found.push({
         title: `${what} (${MODES[mode]})`,
@@ -100,7 +103,8 @@ export function text(tables) {
   const drawn = tables.map(({ title, head, rows, notes }) => {
     const all = [head, ...rows];
     const widths = head.map((_, i) => Math.max(...all.map((row) => row[i].length)));
-    const lines = all.map((row) => row.map((value, i) => (i ? value.padStart(widths[i]) : value.padEnd(widths[i]))).join("  "));
+    const padded = (value, i) => (i ? value.padStart(widths[i]) : value.padEnd(widths[i]));
+    const lines = all.map((row) => row.map(padded).join("  "));
     return [title, ...lines.map((line) => `  ${line}`), ...notes.map((note) => `  * ${note}`)].join("\n");
   });
   return `\n${drawn.join("\n\n")}\n`;

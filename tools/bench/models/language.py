@@ -1,7 +1,7 @@
-"""A language model of SmolLM2-135M's shape with random weights, for every system the same: a safetensors folder, from it GGUF
-(Q4_0) and ONNX (4 bits in blocks of 32, float32 activations, as the onnx-community exports are made).
+"""A language model of SmolLM2-135M's shape with random weights, for every system the same: a safetensors folder, from
+it GGUF (Q4_0) and ONNX (4 bits in blocks of 32, float32 activations, as the onnx-community exports are made).
 
-usage: language.py FOLDER    writes FOLDER/{hf/, model-q4_0.gguf, onnx/{config.json, ..., onnx/model_q4.onnx}, prompts.json}
+usage: language.py FOLDER    writes FOLDER/{hf/, model-q4_0.gguf, onnx/{*.json, onnx/model_q4.onnx}, prompts.json}
 """
 
 import glob
@@ -44,7 +44,8 @@ def make_tokenizer(folder):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=SPECIAL, initial_alphabet=alphabet,
+                                  show_progress=False)
     tokenizer.train_from_iterator(corpus(), trainer)
     tokenizer.save(f"{folder}/tokenizer.json")
     settings = dict(tokenizer_class="PreTrainedTokenizerFast", bos_token=SPECIAL[0], eos_token=SPECIAL[0],
@@ -134,11 +135,11 @@ def write_gguf(path, tokenizer_path, weights):
 
 
 def write_onnx(folder):
-    """By the model builder of onnxruntime-genai. The output matrix stands beside the embedding, as in SmolLM2's q4 files."""
+    """By onnxruntime-genai's model builder. The output matrix stands beside the embedding, as in SmolLM2's q4 files."""
     built, out = f"{folder}/genai", f"{folder}/onnx"
     options = ["use_webgpu_fp32=true", "shared_embeddings=false"]
-    command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", f"{folder}/hf", "-o", built, "-p", "int4",
-               "-e", "webgpu", "-c", f"{folder}/genai-cache", "--extra_options", *options]
+    command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", f"{folder}/hf", "-o", built,
+               "-p", "int4", "-e", "webgpu", "-c", f"{folder}/genai-cache", "--extra_options", *options]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     model = onnx.load(f"{built}/model.onnx")
     # transformers.js sizes its empty cache from the graph.

@@ -1,5 +1,5 @@
-"""A small net of Stable Diffusion 1.5's block structure with random weights, at 128 x 128 pixels: a diffusers folder, and the
-same UNet and decoder as float32 ONNX.
+"""A small net of Stable Diffusion 1.5's block structure with random weights, at 128 x 128 pixels: a diffusers folder,
+and the same UNet and decoder as float32 ONNX.
 
 usage: pictures.py FOLDER    writes FOLDER/{diffusers/, onnx/{unet,vae_decoder}.onnx}
 """
@@ -25,7 +25,8 @@ def make_tokenizer(folder):
         json.dump({word: i for i, word in enumerate(words)}, file)
     with open(f"{folder}/merges.txt", "w", encoding="utf8") as file:
         file.write("#version: 0.2\n")
-    special = dict(bos_token="<|startoftext|>", eos_token="<|endoftext|>", unk_token="<|endoftext|>", pad_token="<|endoftext|>")
+    end = "<|endoftext|>"
+    special = dict(bos_token="<|startoftext|>", eos_token=end, unk_token=end, pad_token=end)
     settings = dict(tokenizer_class="CLIPTokenizer", model_max_length=77, do_lower_case=True, **special)
     with open(f"{folder}/tokenizer_config.json", "w", encoding="utf8") as file:
         json.dump(settings, file)
@@ -53,8 +54,8 @@ class Decode(torch.nn.Module):
 
 
 def export(module, inputs, names, path):
-    # The TorchScript exporter, as optimum's exports of Stable Diffusion: attention is taken apart, so that every back end has
-    # kernels for it.
+    # The TorchScript exporter, as optimum's exports of Stable Diffusion: attention is taken apart, so that every back
+    # end has kernels for it.
     torch.onnx.export(module.eval(), inputs, path, input_names=names, output_names=["out"], opset_version=17,
                       do_constant_folding=True, dynamo=False)
 

@@ -10,6 +10,7 @@ export async function open({ mode, model }) {
   return {
     /** So many steps and what a picture takes besides: the text and the decoder. */
     steps: paint,
+    first: () => paint(1),
     async decode() {
       return (await paint(1)).decodeMs;
     },

@@ -100,17 +100,12 @@
   const memories = new Set();
   const note = (memory) => {
     if (!(memory instanceof WebAssembly.Memory)) return;
-    // A memory that is shared was counted where it was made.
     memories.add(memory);
     weigh();
   };
   const weigh = () => {
     const bytes = [...memories].reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
     row[AT.wasm] = Math.max(row[AT.wasm], bytes);
-  };
-  const scan = (result) => {
-    for (const value of Object.values((result.instance ?? result).exports)) note(value);
-    return result;
   };
   const { Memory } = WebAssembly;
   WebAssembly.Memory = new Proxy(Memory, {
@@ -127,10 +122,9 @@
     WebAssembly[name] = (source, imports) => {
       const theirs = imported(imports).filter((value) => value instanceof WebAssembly.Memory);
       return original.call(WebAssembly, source, imports).then((result) => {
-        // An instance may export the memory that it was given.
-        const known = new Set(theirs);
+        // What an instance was given and exports again was counted where it was made.
         const { exports } = result.instance ?? result;
-        if (Object.values(exports).some((value) => value instanceof WebAssembly.Memory && !known.has(value))) scan(result);
+        for (const value of Object.values(exports)) if (!theirs.includes(value)) note(value);
         return result;
       });
     };

@@ -22,13 +22,18 @@ export async function open({ model, size }) {
       await out.getData();
     }
   };
+  const decode = async () => {
+    const begun = performance.now();
+    const { out } = await decoder.run({ latent: sample() });
+    await out.getData();
+    return performance.now() - begun;
+  };
   return {
     steps,
-    async decode() {
-      const begun = performance.now();
-      const { out } = await decoder.run({ latent: sample() });
-      await out.getData();
-      return performance.now() - begun;
+    decode,
+    async first() {
+      await steps(1);
+      await decode();
     },
   };
 }

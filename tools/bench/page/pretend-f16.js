@@ -26,7 +26,8 @@
     [/vec([234])h\b/g, "vec$1<f32>"],
     [/\bf16\b/g, "f32"],
   ];
-  const helper = `\nfn ${four}(x: vec2<u32>) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }`;
+  const both = "vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y))";
+  const helper = `\nfn ${four}(x: vec2<u32>) -> vec4<f32> { return ${both}; }`;
   const { createShaderModule } = GPUDevice.prototype;
   GPUDevice.prototype.createShaderModule = function (wanted) {
     let { code } = wanted;
