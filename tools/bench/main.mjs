@@ -9,6 +9,8 @@
 // Systems take turns; every round of each has a browser of its own. Results: a table here, and out/bench/results.json,
 // which keeps the other mode's from before; with --only they go to out/bench/partial.json. --report also writes
 // docs/bench.md and docs/bench.svg from results.json; --runs 0 does that without measuring.
+// The first run installs the rivals and what makes the models into the cache folder (INKSTONE_CACHE); a Python that has
+// the packages of requirements.txt can be named in INKSTONE_BENCH_PYTHON.
 
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -21,7 +23,7 @@ import { installRivals, makeModels } from "./prepare.mjs";
 import { report } from "./report.mjs";
 import { combine } from "./statistics.mjs";
 import { LANGUAGE, PICTURES } from "./systems.mjs";
-import { tables, text } from "./table.mjs";
+import { short, tables, text } from "./table.mjs";
 import { targetTable, targets } from "./targets.mjs";
 
 const OUT = join(root, "out", "bench");
@@ -59,8 +61,11 @@ async function rounds(systems, setting, runs, measure) {
       const begun = performance.now();
       const record = await measure(system, setting);
       const seconds = ((performance.now() - begun) / 1000).toFixed(0);
-      const outcome = record.error ?? (record.over ? `${record.phase}: over ${record.over} s` : "done");
-      console.log(`${setting.mode}, round ${round + 1} of ${runs}: ${system.name}, ${seconds} s, ${outcome}`);
+      const values = Object.entries(record.values).map(([name, value]) => `${name} ${short(value)}`);
+      if (record.over) values.push(`${record.phase} over ${record.over} s`);
+      if (record.error) values.push(`${record.phase} failed: ${record.error}`);
+      const outcome = values.join(", ");
+      console.log(`${setting.mode}, round ${round + 1} of ${runs}: ${system.name}, ${seconds} s: ${outcome}`);
       records.get(system.name).push(record);
     }
   }

@@ -62,17 +62,26 @@
     };
   };
   const tally = (name) => () => add(name);
-  const owners = new Map();
-  const forget = (buffer) => {
-    if (owners.delete(buffer)) hold(-buffer.size);
+  // Weak: what a page lets go is not to be kept by its meter.
+  const owners = new WeakMap();
+  const held = new WeakMap();
+  const change = (device, bytes) => {
+    held.set(device, (held.get(device) ?? 0) + bytes);
+    hold(bytes);
   };
   watch("GPUDevice", "createBuffer", tally("buffers"), (device, _, buffer) => {
     owners.set(buffer, device);
-    hold(buffer.size);
+    change(device, buffer.size);
   });
-  watch("GPUBuffer", "destroy", forget);
+  watch("GPUBuffer", "destroy", (buffer) => {
+    const device = owners.get(buffer);
+    // All that a destroyed device held has gone already.
+    if (held.has(device)) change(device, -buffer.size);
+    owners.delete(buffer);
+  });
   watch("GPUDevice", "destroy", (device) => {
-    for (const [buffer, owner] of owners) if (owner === device) forget(buffer);
+    hold(-(held.get(device) ?? 0));
+    held.delete(device);
   });
   watch("GPUDevice", "createBindGroup", tally("bindGroups"));
   watch("GPUDevice", "createShaderModule", tally("modules"));
