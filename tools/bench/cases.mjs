@@ -38,10 +38,11 @@ async function record(system, { mode, places, seconds }, measure) {
       return await opened.evaluate(job, argument, seconds);
     });
     delete record.phase;
-    record.download = await opened.download();
   } catch (error) {
     if (error instanceof Over) record.over = seconds;
     else record.error = error.message.slice(0, 600);
+  }
+  try {
     record.download = await opened.download();
   } finally {
     await opened.close();

@@ -27,13 +27,13 @@
     [/\bf16\b/g, "f32"],
   ];
   const both = "vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y))";
-  const helper = `\nfn ${four}(x: vec2<u32>) -> vec4<f32> { return ${both}; }`;
+  const unpack = `\nfn ${four}(x: vec2<u32>) -> vec4<f32> { return ${both}; }`;
   const { createShaderModule } = GPUDevice.prototype;
   GPUDevice.prototype.createShaderModule = function (wanted) {
     let { code } = wanted;
     if (/\bf16\b/.test(code)) {
       for (const [from, to] of rules) code = code.replace(from, to);
-      if (code.includes(`${four}(`)) code += helper;
+      if (code.includes(`${four}(`)) code += unpack;
     }
     return createShaderModule.call(this, { ...wanted, code });
   };
