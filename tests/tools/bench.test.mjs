@@ -25,7 +25,7 @@ function results(mode, { ours, theirs, rival = {} }) {
   const model = 75 * MIB;
   const mine = system("inkstone", "Inkstone", two(ours), { model });
   const systems = [mine, system("other", "Other", two(theirs), { model, ...rival })];
-  const how = { date: "2026-01-02", processor: "a processor", runs: 2, tokens: 4 };
+  const how = { date: "2026-01-02", processor: "a processor", runs: 2, seconds: 300, tokens: 4 };
   return { modes: { [mode]: { ...how, language: systems, pictures: systems } } };
 }
 const outcome = (list, what, nth = 0) => list.filter((one) => one.what === what)[nth];
@@ -139,7 +139,7 @@ test("bars are as long as what they stand for", () => {
 
 test("the report says when, how often, and what came of the targets", () => {
   const page = report(results("null", { ours: { decode: 100 }, theirs: { decode: 20 } }));
-  assert.match(page, /2026-01-02, 2 rounds, a processor/);
+  assert.match(page, /--mode null --runs 2 --timeout 300 --report`, 2026-01-02, 2 rounds, a processor/);
   assert.match(page, /\| decode \| at least 300 tokens\/s \| 100 tokens\/s \| not met \|/);
   assert.doesNotMatch(page, /NaN|undefined/);
 });

@@ -93,6 +93,7 @@ async function measure({ modes, only, runs, seconds }) {
       date: new Date().toISOString().slice(0, 10),
       processor: `${cpus()[0].model}, ${cpus().length} cores`,
       runs,
+      seconds,
       tokens: PLANS[mode].tokens,
       language: sized(await rounds(talk, setting, runs, language), talk),
       pictures: sized(await rounds(paint, setting, runs, pictures), paint),

@@ -3,8 +3,6 @@
 import { markdown, tables } from "./table.mjs";
 import { targetTable, targets } from "./targets.mjs";
 
-const COMMANDS = { null: "npm run bench -- --report", real: "npm run bench -- --mode real --report" };
-
 const INTRODUCTION = `# Bench
 
 Written by \`npm run bench -- --report\`. Headless Chromium on SwiftShader, an adapter that computes on the CPU. Each
@@ -37,10 +35,11 @@ const READING = `## How to read it
 export function report(results) {
   const parts = [INTRODUCTION];
   const goals = targets(results);
-  for (const [mode, { date, processor, runs }] of Object.entries(results.modes)) {
+  for (const [mode, { date, processor, runs, seconds }] of Object.entries(results.modes)) {
     const title = mode === "null" ? "Null GPU" : "Real";
     const rounds = runs === 1 ? "1 round" : `${runs} rounds`;
-    parts.push(`## ${title}\n\n\`${COMMANDS[mode]}\`, ${date}, ${rounds}, ${processor}.\n`);
+    const command = `npm run bench -- --mode ${mode} --runs ${runs} --timeout ${seconds} --report`;
+    parts.push(`## ${title}\n\n\`${command}\`, ${date}, ${rounds}, ${processor}.\n`);
     for (const table of tables({ modes: { [mode]: results.modes[mode] } })) parts.push(`${markdown(table)}\n`);
     parts.push(`${markdown(targetTable(mode, goals[mode])).trimEnd()}\n`);
   }
