@@ -42,6 +42,8 @@ mod last_row;
 mod layer_norm;
 #[path = "ops/linear.rs"]
 mod linear;
+#[path = "ops/multiply_add.rs"]
+mod multiply_add;
 #[path = "ops/plan.rs"]
 mod plan;
 #[path = "ops/rescale.rs"]
@@ -54,3 +56,5 @@ mod rope_append;
 mod sample;
 #[path = "ops/silu_mul.rs"]
 mod silu_mul;
+#[path = "ops/stream_read.rs"]
+mod stream_read;

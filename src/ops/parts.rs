@@ -90,7 +90,7 @@ pub(crate) struct Tuning {
     pub lanes: u32,
 }
 
-/// The table of variants. Values for GPUs are untuned starting points: nothing here was measured on one yet.
+/// The table of variants. What GPUs get was measured on one of NVIDIA's alone (docs/speed-log.md).
 pub(crate) fn tuning(gpu: &Gpu) -> Tuning {
     match gpu.adapter().family {
         Family::Software => Tuning { workgroup: 4, lanes: 1 },

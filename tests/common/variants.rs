@@ -7,7 +7,7 @@ use inkstone::gpu::{Buffer, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, W
 use inkstone::load::repack::planes;
 use inkstone::ops::{
     Activation, Attend, Attention, CHANNEL_BLOCK, Conv, Denoise, Gate, GroupNorm, KvLayer, LayerNorm, Linear, Map,
-    Rope, Rows, Sampling, Sums,
+    Rope, Rows, Sampling, Sums, stream_read,
 };
 use inkstone::shape::Shape;
 use std::collections::BTreeMap;
@@ -204,6 +204,8 @@ fn record_pictures(g: &Graph, m: &Memory) {
     for limit in [None, Some(3.0)] {
         x.rescale(1.0, 0.0, limit);
     }
+    stream_read(g, &m.other[0], 1);
+    m.rows(g, 1, 1024).multiply_add(1);
     for (guided, kept) in [(false, None), (true, None), (false, Some(c)), (true, Some(c))] {
         x.denoise(&Denoise { stage: a, noise: b, kept, latents: d, input: &m.region, guided });
     }
