@@ -1,7 +1,7 @@
 /// Applies penalties and bias to the logits in place, and finds each stretch's maximum, its place, and the sum of
 /// exp(logit - maximum). A workgroup takes a stretch of 1,024.
 /// history[i]: bit 31 of x says that token i stands in the prompt, the rest of x counts it in the answer; y is its bias.
-/// partials: [stretch][maximum, its index, sum].
+/// partials: [stretch][maximum, its index, sum]; if a logit is no number, a maximum that is nowhere.
 struct Params { vocab: u32 }
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> history: array<vec2u>;
@@ -32,12 +32,15 @@ fn adjusted(i: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
     var top = -3.0e38;
-    var place = 0xffffffffu; // stays so where no logit is a number
+    var place = 0xffffffffu; // nowhere
     var sum = 0.0;
+    var broken = false;
     for (var j = 0u; j < 16u; j++) {
         let i = wid.x * 1024u + j * WG + lid;
         if i < p.vocab {
             let l = adjusted(i);
+            // By its bits: compilers may take floats to be numbers, and not every exp() of NaN is NaN.
+            broken |= (bitcast<u32>(l) & 0x7fffffffu) > 0x7f800000u;
             if l > top {
                 sum = sum * exp(top - l) + 1.0;
                 top = l;
@@ -46,6 +49,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
                 sum += exp(l - top);
             }
         }
+    }
+    if broken {
+        top = 3.4e38;
+        place = 0xffffffffu;
     }
     tops[lid] = top;
     places[lid] = place;
