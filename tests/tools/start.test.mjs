@@ -74,5 +74,5 @@ test("a second start needs no network and takes the port that it is given", asyn
     assert.match(complaint, new RegExp(`Port ${port} is taken: choose another`));
   });
   assert.match(printed, new RegExp(`http://localhost:${port}\\b`));
-  assert.deepEqual(Object.values(seen), [200, 200, 200, 200, "GGUF"], printed);
+  assert.deepEqual(Object.values(seen), [200, 200, 200, 200, 200, "GGUF"], printed);
 });
