@@ -25,20 +25,8 @@ export const sessions = {
 } satisfies Record<Kind, Chooser>;
 
 export const OFFERS: Record<Kind, Offer> = {
-  language: {
-    catalogue: chat.CATALOGUE,
-    fromText: chat.choiceFromText,
-    fromFiles: chat.choiceFromFiles,
-    noName: "nameProblem",
-    noModel: "noModelInFiles",
-  },
-  image: {
-    catalogue: paint.CATALOGUE,
-    fromText: paint.choiceFromText,
-    fromFiles: paint.choiceFromFiles,
-    noName: "nameProblemPaint",
-    noModel: "noModelInFilesPaint",
-  },
+  language: { ...chat.OFFER, dropHint: "dropHintBench" },
+  image: { ...paint.OFFER, dropHint: "dropHintBench" },
 };
 
 /** What is ticked. */

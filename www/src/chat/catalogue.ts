@@ -1,5 +1,6 @@
 /** The models the picker of the chat page names, and how what people type or drop becomes one of them. */
 import { choiceFromText as fromText, fileChoice, folderChoice, type Choice, type Listed } from "../shared-ui/models.js";
+import type { Offer } from "../shared-ui/picker.js";
 
 export const DEMO: Listed = {
   source: "./models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -110,3 +111,17 @@ export function choiceFromFiles(files: Map<string, File>): Choice | undefined {
   // Everything beside the weights is one folder: paths become relative to where config.json (or the weights) lie.
   return folderChoice(files, [...files.keys()].find((path) => /(^|\/)config\.json$/.test(path)) ?? first[0]);
 }
+
+/** What the chat page offers to choose from. */
+export const OFFER: Offer = {
+  catalogue: CATALOGUE,
+  fromText: choiceFromText,
+  fromFiles: choiceFromFiles,
+  noName: "nameProblem",
+  noModel: "noModelInFiles",
+  accept: ".gguf,.safetensors,.json,.model,.txt",
+  nameLabel: "nameLabel",
+  namePlaceholder: "namePlaceholder",
+  dropHint: "dropHint",
+  listTitle: "namedModels",
+};

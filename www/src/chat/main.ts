@@ -12,7 +12,7 @@ import { Sides } from "../shared-ui/sides.js";
 import { writeSetting } from "../shared-ui/storage.js";
 import { wireSwitches } from "../shared-ui/switches.js";
 import type { Way } from "../shared-ui/trouble.js";
-import { CATALOGUE, DEMO, choiceFromFiles, choiceFromText } from "./catalogue.js";
+import { DEMO, OFFER, choiceFromText } from "./catalogue.js";
 import { Composer } from "./composer.js";
 import { thread } from "./conversation.js";
 import { Desk } from "./desk.js";
@@ -27,13 +27,7 @@ import { Transcript, raiseMaxTokens } from "./transcript.js";
 
 class ChatPage {
   private readonly sides = new Sides({ rail: true, drawer: false }, "", { rail: "new", drawer: "close-drawer" });
-  private readonly picker = new Picker(session, {
-    catalogue: CATALOGUE,
-    fromText: choiceFromText,
-    fromFiles: choiceFromFiles,
-    noName: "nameProblem",
-    noModel: "noModelInFiles",
-  });
+  private readonly picker = new Picker(session, OFFER);
   private readonly panel: Panel<LanguageModel>;
   private readonly drawer: Drawer;
   private readonly transcript: Transcript;

@@ -1,6 +1,7 @@
 /** The models the picker of the paint page names, and how what people type or drop becomes one of them. */
 import type { ImageInfo } from "inkstone";
 import { choiceFromText as fromText, fileChoice, folderChoice, type Choice, type Listed } from "../shared-ui/models.js";
+import type { Offer } from "../shared-ui/picker.js";
 
 /** A model with what its card recommends, where its files don't say it. */
 export interface Painter extends Listed {
@@ -89,3 +90,17 @@ export function choiceFromFiles(files: Map<string, File>): Choice | undefined {
   if (!first) return undefined;
   return models.length === 1 ? fileChoice(first[1]) : folderChoice(files, first[0]);
 }
+
+/** What the paint page offers to choose from. */
+export const OFFER: Offer = {
+  catalogue: CATALOGUE,
+  fromText: choiceFromText,
+  fromFiles: choiceFromFiles,
+  noName: "nameProblemPaint",
+  noModel: "noModelInFilesPaint",
+  accept: ".safetensors,.json,.txt",
+  nameLabel: "nameLabelPaint",
+  namePlaceholder: "namePlaceholderPaint",
+  dropHint: "dropHintPaint",
+  listTitle: "namedModelsPaint",
+};

@@ -16,7 +16,7 @@ import { wireSwitches } from "../shared-ui/switches.js";
 import type { Trouble, Way } from "../shared-ui/trouble.js";
 import { arrivedPicture, arrivedStart, isPicture, type Arrived } from "./arrive.js";
 import { asksFrom, settingsFrom, variationsOf } from "./asks.js";
-import { CATALOGUE, EMOJI, choiceFromFiles, choiceFromText } from "./catalogue.js";
+import { EMOJI, OFFER, choiceFromFiles, choiceFromText } from "./catalogue.js";
 import { Composer } from "./composer.js";
 import { Drawer } from "./drawer.js";
 import { Easel, type Picture } from "./easel.js";
@@ -35,13 +35,7 @@ const VARIATIONS = 4;
 
 class PaintPage {
   private readonly sides = new Sides({ rail: true, drawer: true }, "paint.");
-  private readonly picker = new Picker(session, {
-    catalogue: CATALOGUE,
-    fromText: choiceFromText,
-    fromFiles: choiceFromFiles,
-    noName: "nameProblemPaint",
-    noModel: "noModelInFilesPaint",
-  });
+  private readonly picker = new Picker(session, OFFER);
   private readonly panel: Panel<ImageModel>;
   private readonly drawer = new Drawer();
   private readonly composer: Composer;

@@ -1,7 +1,7 @@
 /** The dialog for choosing a model: a named one, one from the hub or any address, or files from this device. */
 import type { CacheEntry } from "inkstone";
 import { append, byId, fill, h, icon, iconButton } from "./dom.js";
-import { t, type Key } from "./i18n.js";
+import { t, translatePage, type Key } from "./i18n.js";
 import * as numbers from "./numbers.js";
 import { announce } from "./announce.js";
 import { choiceOf, isSame, type Choice, type Listed } from "./models.js";
@@ -16,6 +16,13 @@ export interface Offer {
   /** Said where a text names no model, and where files hold none. */
   noName: Key;
   noModel: Key;
+  /** The files that it opens, as an input says them. */
+  accept: string;
+  /** What the dialog says: over and in the field for names, beside the buttons for files, over the list. */
+  nameLabel: Key;
+  namePlaceholder: Key;
+  dropHint: Key;
+  listTitle: Key;
 }
 
 /** What is chosen for: a page's session, whatever its model is. */
@@ -28,7 +35,7 @@ export interface Chooser {
 }
 
 export class Picker {
-  private readonly dialog = byId<HTMLDialogElement>("picker");
+  private readonly dialog = skeleton();
   private readonly field = byId<HTMLInputElement>("model-name");
   private readonly list = byId("models");
   private readonly kept = byId("kept");
@@ -59,6 +66,7 @@ export class Picker {
       });
     }
     byId("close-picker").addEventListener("click", () => this.dialog.close());
+    this.label();
     // A click beside the sheet closes it, as people expect.
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close();
@@ -70,6 +78,18 @@ export class Picker {
     this.session = session;
     this.offer = offer;
     byId("name-problem").textContent = "";
+    this.label();
+  }
+
+  /** Says what the offer says. */
+  private label(): void {
+    const { accept, nameLabel, namePlaceholder, dropHint, listTitle } = this.offer;
+    byId<HTMLInputElement>("file-input").accept = accept;
+    byId("name-label").dataset.t = nameLabel;
+    this.field.dataset.tPlaceholder = namePlaceholder;
+    byId("drop-hint").dataset.t = dropHint;
+    byId("list-title").dataset.t = listTitle;
+    translatePage(this.dialog);
   }
 
   async show(): Promise<void> {
@@ -183,6 +203,72 @@ export class Picker {
     this.draw();
     this.field.focus();
   }
+}
+
+/** The dialog, put into the page. */
+function skeleton(): HTMLDialogElement {
+  const dialog = h(
+    "dialog",
+    { class: "picker", id: "picker", "aria-labelledby": "picker-title" },
+    h(
+      "div",
+      { class: "picker-sheet" },
+      h(
+        "div",
+        { class: "drawer-top" },
+        h("h2", { id: "picker-title", "data-t": "pickerTitle" }),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "icon-button",
+            id: "close-picker",
+            "data-t-label": "closePicker",
+            "data-t-title": "closePicker",
+          },
+          icon("close"),
+        ),
+      ),
+      h(
+        "div",
+        { class: "picker-body" },
+        h(
+          "form",
+          { id: "name-form", class: "name-form", novalidate: true },
+          h("label", { for: "model-name", id: "name-label" }),
+          h(
+            "div",
+            { class: "name-row" },
+            h("input", {
+              id: "model-name",
+              type: "text",
+              inputmode: "url",
+              autocomplete: "off",
+              autocapitalize: "off",
+              spellcheck: "false",
+              "aria-describedby": "name-problem",
+            }),
+            h("button", { type: "submit", class: "button quiet", "data-t": "nameGo" }),
+          ),
+          h("p", { class: "problem", id: "name-problem", role: "alert" }),
+        ),
+        h(
+          "div",
+          { class: "from-here" },
+          h("button", { type: "button", class: "button quiet", id: "pick-file", "data-t": "pickFile" }),
+          h("button", { type: "button", class: "button quiet", id: "pick-folder", "data-t": "pickFolder" }),
+          h("span", { class: "hint", id: "drop-hint" }),
+          h("input", { type: "file", id: "file-input", hidden: true, multiple: true }),
+          h("input", { type: "file", id: "folder-input", hidden: true, webkitdirectory: true }),
+        ),
+        h("h3", { id: "list-title" }),
+        h("ul", { class: "models", id: "models" }),
+        h("div", { class: "kept", id: "kept" }),
+      ),
+    ),
+  );
+  byId("drop").before(dialog);
+  return dialog;
 }
 
 export const STATUS: Record<State<unknown>["step"], Key> = {
