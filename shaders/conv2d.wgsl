@@ -18,14 +18,10 @@ fn put8(t: u32, r: u32, sums: Sums8) {
     put(to, r + 56u, sums.hi.w);
 }
 
-/// A pixel whose input this invocation brings: picture, and the input's row and column at the kernel's top left.
+/// A pixel whose input an invocation brings: picture, and the input's row and column at the kernel's top left.
 fn pixel(t: u32) -> vec3i {
     let at = out_pixel(min(t, p.pixels - 1u));
     return vec3i(at.x, corner(at));
-}
-
-fn bring(pixel: vec3i, tap: vec2i, q: u32, tc: u32, row: u32) {
-    tile_input(tc, row, load_x(source(pixel.x, pixel.yz, tap), q));
 }
 
 @compute @workgroup_size(64)
@@ -51,19 +47,27 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     for (var ky = 0; ky < i32(p.side); ky++) {
         for (var kx = 0; kx < i32(p.side); kx++) {
             let tap = vec2i(ky, kx);
+            let s0 = source(p0.x, p0.yz, tap);
+            let s1 = source(p1.x, p1.yz, tap);
+            let s2 = source(p2.x, p2.yz, tap);
+            let s3 = source(p3.x, p3.yz, tap);
+            let s4 = source(p4.x, p4.yz, tap);
+            let s5 = source(p5.x, p5.yz, tap);
+            let s6 = source(p6.x, p6.yz, tap);
+            let s7 = source(p7.x, p7.yz, tap);
             for (var cb = 0u; cb < p.c_blocks; cb++) {
                 tile_weights(lid, weight_block(first + b));
                 b++;
                 let q = cb * 8u + tc;
-                bring(p0, tap, q, tc, tr);
-                bring(p1, tap, q, tc, tr + 8u);
-                bring(p2, tap, q, tc, tr + 16u);
-                bring(p3, tap, q, tc, tr + 24u);
+                tile_input(tc, tr, load_x(s0, q));
+                tile_input(tc, tr + 8u, load_x(s1, q));
+                tile_input(tc, tr + 16u, load_x(s2, q));
+                tile_input(tc, tr + 24u, load_x(s3, q));
                 if TILE_ROWS > 32u {
-                    bring(p4, tap, q, tc, tr + 32u);
-                    bring(p5, tap, q, tc, tr + 40u);
-                    bring(p6, tap, q, tc, tr + 48u);
-                    bring(p7, tap, q, tc, tr + 56u);
+                    tile_input(tc, tr + 32u, load_x(s4, q));
+                    tile_input(tc, tr + 40u, load_x(s5, q));
+                    tile_input(tc, tr + 48u, load_x(s6, q));
+                    tile_input(tc, tr + 56u, load_x(s7, q));
                 }
                 workgroupBarrier();
                 sums = tile_product(sums, tr, tc);

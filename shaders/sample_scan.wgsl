@@ -10,6 +10,7 @@ struct Params { vocab: u32 }
 @group(1) @binding(0) var<uniform> p: Params;
 
 const WG = 64u;
+const NOWHERE = 0xffffffffu;
 var<workgroup> tops: array<f32, WG>;
 var<workgroup> places: array<u32, WG>;
 var<workgroup> sums: array<f32, WG>;
@@ -32,7 +33,7 @@ fn adjusted(i: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
     var top = -3.0e38;
-    var place = 0xffffffffu; // nowhere
+    var place = NOWHERE;
     var sum = 0.0;
     var broken = false;
     for (var j = 0u; j < 16u; j++) {
@@ -52,7 +53,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     if broken {
         top = 3.4e38;
-        place = 0xffffffffu;
+        place = NOWHERE;
     }
     tops[lid] = top;
     places[lid] = place;

@@ -61,13 +61,16 @@ fn activation(gpu: &Rc<Gpu>, rows: usize, columns: usize) -> Region {
 /// Prepares a case.
 pub fn prepare(gpu: &Rc<Gpu>, case: &Case) -> Subject {
     let graph = Graph::new(gpu);
-    let mut copies = 1;
+    // A software adapter takes too long over more than one, and its caches hold little.
+    let copies = match (case.op, gpu.adapter().family) {
+        (Op::Linear { t: 1, .. } | Op::Merge { .. }, family) if family != Family::Software => {
+            (COLD / case.bytes as usize).max(1)
+        }
+        _ => 1,
+    };
     match case.op {
         Op::Linear { t, n, k, dtype, gated } => {
             let rows = if gated { 2 * n } else { n };
-            if t == 1 && gpu.adapter().family != Family::Software {
-                copies = (COLD / case.bytes as usize).max(1);
-            }
             let x = graph.given(&activation(gpu, t, k), [t, k]);
             for _ in 0..copies {
                 let w = weight(gpu, dtype, rows, k);
@@ -75,7 +78,6 @@ pub fn prepare(gpu: &Rc<Gpu>, case: &Case) -> Subject {
             }
         }
         Op::Merge { n, heads, head_dim } => {
-            copies = (COLD / case.bytes as usize).max(1);
             let splits = heads * SPLITS * (head_dim + 2);
             let x = graph.given(&activation(gpu, 1, splits), [splits]);
             for _ in 0..copies {

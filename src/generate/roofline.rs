@@ -44,7 +44,7 @@ impl Roofline {
         let seconds_read = seconds(gpu, &Plan::new(graph).await?).await?;
 
         let input = Buffer::storage(gpu, "roofline", (workgroups * 4096) as u64);
-        // Chains that stay between 0 and 1: no infinity and no denormal number, which some devices are slow at.
+        // Chains that go to 1: no infinity and no denormal number, which some devices are slow at.
         input.write(0, bytemuck::cast_slice(&vec![0.5f32; workgroups * 1024]));
         let graph = Graph::new(gpu);
         graph.given(&input.region(), [workgroups, 1024]).multiply_add(rounds);

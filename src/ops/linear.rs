@@ -5,8 +5,7 @@
 use super::Bounded;
 use super::activation::{Activation, Gate};
 use super::parts::{
-    ACTIVATION, INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, TILE_COLUMNS, lanes, reduce_lanes, serial, tile, tuning,
-    weight_parts,
+    ACTIVATION, INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, TILE_COLUMNS, reduce_by, serial, tile, tuning_for, weight_parts,
 };
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params};
@@ -115,8 +114,8 @@ impl<'g> Tensor<'g> {
         let gated = with.gate.is_some();
         let rows = if gated { slice.rows / 2 } else { slice.rows };
         let (row_groups, blocks) = (rows.div_ceil(if gated { 2 } else { 4 }), k.div_ceil(32));
-        let lanes = lanes(gpu, row_groups, blocks);
-        let mut op = reduce_lanes(self.graph().op(&LINEAR_VEC).parts(weight_parts(slice.dtype)), gpu, lanes);
+        let tuning = tuning_for(gpu, row_groups, blocks);
+        let mut op = reduce_by(self.graph().op(&LINEAR_VEC).parts(weight_parts(slice.dtype)), gpu, tuning);
         if let Some(head_dim) = merge {
             op = op.constant("HEAD_QUADS", head_dim / 4).constant("SPLITS", super::SPLITS);
         }
@@ -148,7 +147,7 @@ impl<'g> Tensor<'g> {
                 gate_rows: rows as u32,
                 eps: with.norm.map_or(0.0, |(_, eps)| eps),
             })
-            .dispatch_linear(row_groups.div_ceil((tuning(gpu).workgroup / lanes) as usize));
+            .dispatch_linear(row_groups.div_ceil(tuning.groups()));
     }
 
     #[track_caller]

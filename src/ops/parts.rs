@@ -83,11 +83,19 @@ pub(crate) fn kv_part(exact: bool) -> &'static Part {
 }
 
 /// How an adapter's invocations work together: a row of the table of variants.
+#[derive(Clone, Copy)]
 pub(crate) struct Tuning {
     /// Invocations in a workgroup of the row-wise kernels.
     pub workgroup: u32,
     /// Invocations that share a row there.
     pub lanes: u32,
+}
+
+impl Tuning {
+    /// Groups of lanes in a workgroup.
+    pub fn groups(self) -> usize {
+        (self.workgroup / self.lanes) as usize
+    }
 }
 
 /// The table of variants. What GPUs get was measured on one of NVIDIA's alone (docs/speed-log.md).
@@ -111,26 +119,25 @@ pub(crate) fn tile(op: OpBuilder<'_>, rows: usize) -> OpBuilder<'_> {
     op.part(&TILE).set("TILE_ROWS", rows as u32)
 }
 
-/// Lanes for each of so many groups that share so many steps, where a GPU's own number would leave most of it idle.
-pub(crate) fn lanes(gpu: &Gpu, groups: usize, steps: usize) -> u32 {
+/// How the lanes share `groups` sums of `steps` steps: as the table says, but where that leaves most of a GPU idle.
+pub(crate) fn tuning_for(gpu: &Gpu, groups: usize, steps: usize) -> Tuning {
     /// Invocations that a large GPU wants to have at least.
     const BUSY: usize = 65536;
-    let t = tuning(gpu);
-    let mut lanes = t.lanes;
-    while t.lanes > 1 && lanes < t.workgroup && groups * lanes as usize * 2 <= BUSY && lanes as usize * 2 <= steps {
-        lanes *= 2;
+    let mut t = tuning(gpu);
+    let more = |lanes: u32| groups * lanes as usize * 2 <= BUSY && lanes as usize * 2 <= steps;
+    while !serial(gpu) && t.lanes < t.workgroup && more(t.lanes) {
+        t.lanes *= 2;
     }
-    lanes
+    t
 }
 
-/// Fills the reduction slot: groups of the adapter's number of lanes.
+/// Fills the reduction slot as the table says.
 pub(crate) fn reduce<'g>(op: OpBuilder<'g>, gpu: &Gpu) -> OpBuilder<'g> {
-    reduce_lanes(op, gpu, tuning(gpu).lanes)
+    reduce_by(op, gpu, tuning(gpu))
 }
 
 /// Fills the reduction slot.
-pub(crate) fn reduce_lanes<'g>(op: OpBuilder<'g>, gpu: &Gpu, lanes: u32) -> OpBuilder<'g> {
-    let t = Tuning { lanes, ..tuning(gpu) };
+pub(crate) fn reduce_by<'g>(op: OpBuilder<'g>, gpu: &Gpu, t: Tuning) -> OpBuilder<'g> {
     let op = op.set("WG", t.workgroup);
     match (serial(gpu), gpu.adapter().tier) {
         (true, _) => op.part(&REDUCE_SERIAL),
@@ -145,6 +152,5 @@ pub(crate) fn reduce_lanes<'g>(op: OpBuilder<'g>, gpu: &Gpu, lanes: u32) -> OpBu
 
 /// Groups of lanes in a workgroup.
 pub(crate) fn groups(gpu: &Gpu) -> usize {
-    let t = tuning(gpu);
-    (t.workgroup / t.lanes) as usize
+    tuning(gpu).groups()
 }
