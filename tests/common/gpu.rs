@@ -38,17 +38,6 @@ pub fn setups() -> Vec<(String, Rc<Gpu>)> {
     all.into_iter().map(|gpu| (name(&gpu), gpu)).collect()
 }
 
-/// The kernels without barriers, which no tier changes; those with, at the lowest tier and at the highest that there is.
-pub fn each_tier(mut body: impl FnMut(&str, &Rc<Gpu>)) {
-    let (base, best) = (Some(Tier::Base), None);
-    for (family, tier) in [(Family::Software, base), (Family::Generic, base), (Family::Generic, best)] {
-        let gpu = open(tier, Some(family));
-        let name = format!("{} {} on {}", family.name(), gpu.adapter().tier.name(), gpu.adapter().name);
-        body(&name, &gpu);
-        block_on(gpu.idle()).unwrap_or_else(|e| panic!("{name}: {e}"));
-    }
-}
-
 /// Runs `body` on every setup.
 pub fn each_setup(mut body: impl FnMut(&str, &Rc<Gpu>)) {
     for (name, gpu) in setups() {

@@ -1,8 +1,8 @@
 //! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
 
-use crate::gpu::{Stored, activation, each_setup, each_tier, matrix, open, run, state, untouched, vector};
+use crate::gpu::{Stored, activation, each_setup, matrix, open, run, state, untouched, vector};
 use crate::reference::layers::{activate, geglu, linear, rms_norm, silu_mul, wide};
-use crate::reference::weights::{Numbers, made_up};
+use crate::reference::weights::{Numbers, golden_encodings, made_up};
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Family, Gpu, Tier};
@@ -233,10 +233,9 @@ fn encodings_and_their_mixtures_in_slices() {
 /// Those in blocks of 32 and 256 that the table above leaves out: a block to a row and several, rows around a tile's edge.
 #[test]
 fn every_other_encoding() {
-    let known = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
-    each_tier(|name, gpu| {
+    each_setup(|name, gpu| {
         let mut numbers = Numbers(10);
-        for dtype in DType::ALL.into_iter().filter(|d| !known.contains(d)) {
+        for dtype in golden_encodings() {
             let block = dtype.block_len();
             for t in [1, 3, 33] {
                 for (blocks, n) in [(1, 67), (2, 1), (5, 7)] {
