@@ -15,7 +15,7 @@ least and the most of the rounds.
   Counts hold on every machine.
 - **Real**: SwiftShader computes. This says which system runs well without a GPU and nothing about speed on one.
 
-No speed of a GPU is here, because none was measured.
+No speed of a GPU is here: browsers on one were not measured. (docs/speed-log.md has kernels on one, natively.)
 
 ![Bars of the numbers below](bench.svg)
 `;

@@ -22,13 +22,23 @@ const counted = (title, group, name) => [title, (one) => short(one[group]?.[name
 const mib = (title, pick) => [title, (one) => short(pick(one) / MIB)];
 const code = (title, name) => [title, (one) => (one.download ? short(one.download[name] / 1e6) : "-")];
 
-const CREATED = (group) => [
-  ["bind groups and buffers created", (one) => sum(one[group], "bindGroups", "buffers")],
-  ["writeBuffer calls", (one) => short(one[group]?.writes)],
-  ["read-backs", (one) => short(one[group]?.maps)],
-  ["bytes read back", (one) => short(one[group]?.mapped)],
-];
 const sum = (counts, ...names) => (counts ? short(names.reduce((total, name) => total + counts[name], 0)) : "-");
+/** What a unit of work asks of WebGPU. */
+const asked = (unit, group) => [
+  counted(`${unit}: dispatches`, group, "dispatches"),
+  counted("compute passes", group, "passes"),
+  counted("submits", group, "submits"),
+  ["bind groups and buffers created", (one) => sum(one[group], "bindGroups", "buffers")],
+  counted("writeBuffer calls", group, "writes"),
+  counted("read-backs", group, "maps"),
+  counted("bytes read back", group, "mapped"),
+];
+const PEAK = mib("GPU bytes at their peak, MiB", (one) => one.peak);
+const HOST = [
+  mib("WebAssembly memory, MiB", (one) => one.wasm),
+  code("code fetched, MB", "raw"),
+  code("gzipped, MB", "gzip"),
+];
 
 const LANGUAGE = [
   timed("load, ms", "load"),
@@ -37,16 +47,11 @@ const LANGUAGE = [
   timed("prefill of 128, tokens/s", "prefill128"),
   timed("prefill of 512, tokens/s", "prefill512"),
   timed("decode, tokens/s", "decode"),
-  counted("a token: dispatches", "perToken", "dispatches"),
-  counted("compute passes", "perToken", "passes"),
-  counted("submits", "perToken", "submits"),
-  ...CREATED("perToken"),
-  mib("GPU bytes at their peak, MiB", (one) => one.peak),
+  ...asked("a token", "perToken"),
+  PEAK,
   mib("model file, MiB", (one) => one.model),
   ["ratio of the two", (one) => short(one.peak / one.model)],
-  mib("WebAssembly memory, MiB", (one) => one.wasm),
-  code("code fetched, MB", "raw"),
-  code("gzipped, MB", "gzip"),
+  ...HOST,
 ];
 
 const PICTURES = [
@@ -55,14 +60,9 @@ const PICTURES = [
   timed("both, ms", "ready"),
   timed("UNet step, ms", "step"),
   timed("VAE decode, ms", "decode"),
-  counted("a step: dispatches", "perStep", "dispatches"),
-  counted("compute passes", "perStep", "passes"),
-  counted("submits", "perStep", "submits"),
-  ...CREATED("perStep"),
-  mib("GPU bytes at their peak, MiB", (one) => one.peak),
-  mib("WebAssembly memory, MiB", (one) => one.wasm),
-  code("code fetched, MB", "raw"),
-  code("gzipped, MB", "gzip"),
+  ...asked("a step", "perStep"),
+  PEAK,
+  ...HOST,
 ];
 
 const MODES = {
