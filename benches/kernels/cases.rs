@@ -1,4 +1,4 @@
-//! What is measured: layers of Llama 3.2 1B, Qwen3 4B, Stable Diffusion 1.5 and SDXL.
+//! What is measured: layers of SmolLM2, Llama 3.2 1B, Qwen3 4B, Stable Diffusion 1.5 and SDXL.
 
 use inkstone::dtype::DType;
 use inkstone::load::repack::planes;
@@ -135,6 +135,17 @@ pub fn all() -> Vec<Case> {
         }
         all.push(linear("Llama head", 1, 128_256, 2048, dtype, false));
     }
+    // What an adapter that computes on the CPU can hold: the demo model, a token and a chunk of its prompt.
+    for t in [1, 8] {
+        let smol = [
+            ("qkv", 960, 576, false),
+            ("o", 576, 576, false),
+            ("gate, up", 1536, 576, true),
+            ("down", 576, 1536, false),
+        ];
+        all.extend(smol.map(|(place, n, k, gated)| linear(&format!("SmolLM2 {place}"), t, n, k, DType::Q4_1, gated)));
+    }
+    all.push(linear("SmolLM2 head", 1, 49_152, 576, DType::Q8_0, false));
     all.extend([merge("Llama o", 2048, 32, 64), merge("Qwen3 o", 2560, 32, 128)]);
     for (place, t, n, k, gated) in [
         ("SD q", 8192, 320, 320, false),
@@ -166,7 +177,7 @@ pub fn all() -> Vec<Case> {
         group_norm("SD", 2, 64, 320),
         group_norm("decoder", 1, 512, 128),
     ]);
-    let heads = [("Llama", [32, 8, 64]), ("Qwen3", [32, 8, 128])];
+    let heads = [("SmolLM2", [9, 3, 64]), ("Llama", [32, 8, 64]), ("Qwen3", [32, 8, 128])];
     for (place, heads) in heads {
         all.extend([(1, 100), (1, 4000), (512, 0), (512, 3584)].map(|(t, before)| attention(place, t, before, heads)));
     }
