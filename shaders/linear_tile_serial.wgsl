@@ -1,6 +1,7 @@
-/// As linear_tile, without barriers: an invocation makes four input rows by four weight rows from registers alone.
-/// For adapters that compute on the CPU. Slots: weight, activation.
-override WG: u32 = 16u;
+/// As linear_tile, without barriers: an invocation makes up to 16 input rows by eight weight rows in memory of its own. For
+/// adapters that compute on the CPU. Slots: weight, activation.
+const ROWS = 16u;
+override WG: u32 = 4u;
 override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 override GATED: bool = false;
@@ -35,12 +36,24 @@ fn put(t: u32, r: u32, n: u32, value: f32) {
     y[at] = activate(v);
 }
 
-/// Two rows of the result, of what w makes of x: rows r and r + 1, then those gate_rows further.
-fn gate(r: vec4u, dots: vec4f) -> vec2f {
+fn put4(t: u32, r: u32, n: u32, v: vec4f) {
+    put(t, r, n, v.x);
+    put(t, r + 1u, n, v.y);
+    put(t, r + 2u, n, v.z);
+    put(t, r + 3u, n, v.w);
+}
+
+/// Four rows of the result, of what w makes of x: rows r, then those gate_rows further.
+fn gate(r: vec4u, dots: vec4f, others: vec4f) -> vec4f {
     var v = dots;
-    if HAS_BIAS { v += vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]); }
-    if GEGLU { return v.xy * gelu4(v).zw; }
-    return v.xy / (1.0 + exp(-v.xy)) * v.zw;
+    var u = others;
+    if HAS_BIAS {
+        v += vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]);
+        let s = r + p.gate_rows;
+        u += vec4f(bias[s.x], bias[s.y], bias[s.z], bias[s.w]);
+    }
+    if GEGLU { return v * gelu4(u); }
+    return v / (1.0 + exp(-v)) * u;
 }
 
 @compute @workgroup_size(WG)
@@ -48,50 +61,40 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     var n = p.t;
     if BOUNDED { n = min(n, state[1]); }
     let group = wid.x * WG + lid;
-    let t = (wid.y + wid.z * nwg.y) * 4u;
-    let each = select(4u, 2u, GATED);
+    let t = (wid.y + wid.z * nwg.y) * ROWS;
+    let each = select(8u, 4u, GATED);
     if t >= n || group * each >= p.rows { return; }
     let last = p.rows - 1u;
-    var r = min(vec4u(group * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
-    if GATED {
-        let g = min(vec2u(group * 2u) + vec2u(0u, 1u), vec2u(last));
-        r = vec4u(g, g + p.gate_rows);
-    }
+    let r = min(vec4u(group * each) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
+    let s = select(min(r + 4u, vec4u(last)), r + p.gate_rows, GATED);
     let first = r * p.blocks;
-    let xr = min(vec4u(t) + vec4u(0u, 1u, 2u, 3u), vec4u(n - 1u)) * p.x_quads;
-    // One accumulator per input row, one component per weight row.
-    var a0 = vec4f();
-    var a1 = vec4f();
-    var a2 = vec4f();
-    var a3 = vec4f();
+    let second = s * p.blocks;
+    let rows = min(ROWS, n - t);
+    // For each input row the sums of rows r, then those of rows s.
+    var sums: array<vec4f, 2u * ROWS>;
     for (var b = 0u; b < p.blocks; b++) {
         let w0 = weight_block(first.x + b);
         let w1 = weight_block(first.y + b);
         let w2 = weight_block(first.z + b);
         let w3 = weight_block(first.w + b);
-        let x0 = load_block(xr.x, b);
-        a0 += vec4f(block_dot(w0, x0), block_dot(w1, x0), block_dot(w2, x0), block_dot(w3, x0));
-        let x1 = load_block(xr.y, b);
-        a1 += vec4f(block_dot(w0, x1), block_dot(w1, x1), block_dot(w2, x1), block_dot(w3, x1));
-        let x2 = load_block(xr.z, b);
-        a2 += vec4f(block_dot(w0, x2), block_dot(w1, x2), block_dot(w2, x2), block_dot(w3, x2));
-        let x3 = load_block(xr.w, b);
-        a3 += vec4f(block_dot(w0, x3), block_dot(w1, x3), block_dot(w2, x3), block_dot(w3, x3));
+        let w4 = weight_block(second.x + b);
+        let w5 = weight_block(second.y + b);
+        let w6 = weight_block(second.z + b);
+        let w7 = weight_block(second.w + b);
+        for (var i = 0u; i < rows; i++) {
+            let v = load_block((t + i) * p.x_quads, b);
+            sums[2u * i] += vec4f(block_dot(w0, v), block_dot(w1, v), block_dot(w2, v), block_dot(w3, v));
+            sums[2u * i + 1u] += vec4f(block_dot(w4, v), block_dot(w5, v), block_dot(w6, v), block_dot(w7, v));
+        }
     }
-    for (var i = 0u; i < 4u; i++) {
-        var v = a0;
-        if i == 1u { v = a1; }
-        if i == 2u { v = a2; }
-        if i == 3u { v = a3; }
+    for (var i = 0u; i < rows; i++) {
+        let v = sums[2u * i];
+        let u = sums[2u * i + 1u];
         if GATED {
-            let gated = gate(r, v);
-            put(t + i, group * 2u, n, gated.x);
-            put(t + i, group * 2u + 1u, n, gated.y);
+            put4(t + i, group * 4u, n, gate(r, v, u));
         } else {
-            put(t + i, group * 4u, n, v.x);
-            put(t + i, group * 4u + 1u, n, v.y);
-            put(t + i, group * 4u + 2u, n, v.z);
-            put(t + i, group * 4u + 3u, n, v.w);
+            put4(t + i, group * 8u, n, v);
+            put4(t + i, group * 8u + 4u, n, u);
         }
     }
 }

@@ -136,7 +136,7 @@ pub fn all() -> Vec<Case> {
         all.push(linear("Llama head", 1, 128_256, 2048, dtype, false));
     }
     // What an adapter that computes on the CPU can hold: the demo model, a token and a chunk of its prompt.
-    for t in [1, 8] {
+    for t in [1, 8, 32] {
         let smol = [
             ("qkv", 960, 576, false),
             ("o", 576, 576, false),
@@ -159,6 +159,10 @@ pub fn all() -> Vec<Case> {
         all.push(linear(place, t, n, k, DType::F16, gated));
     }
     all.extend([
+        conv("small", 1, 32, 32, 32, 3),
+        conv("small", 1, 8, 128, 128, 3),
+        conv("small", 1, 16, 96, 64, 1),
+        conv("small", 1, 64, 64, 3, 3),
         conv("SD", 2, 64, 320, 320, 3),
         conv("SD", 2, 64, 960, 320, 3),
         conv("SD", 2, 32, 640, 640, 3),
@@ -169,6 +173,8 @@ pub fn all() -> Vec<Case> {
         conv("decoder", 1, 64, 512, 512, 3),
         conv("decoder", 1, 256, 256, 256, 3),
         conv("decoder", 1, 512, 128, 128, 3),
+        attend("small", 2, [256, 256], 8, 8),
+        attend("small decoder", 1, [256, 256], 1, 128),
         attend("SD", 2, [4096, 4096], 8, 40),
         attend("SD", 2, [1024, 1024], 8, 80),
         attend("SD text", 2, [4096, 77], 8, 40),

@@ -86,8 +86,8 @@ impl<'g> Map<'g> {
         for slice in w.slices() {
             let (op, columns, tiles) = match serial {
                 true => {
-                    let op = graph.op(&CONV2D_SERIAL).set("WG", 16u32);
-                    (op, slice.rows.div_ceil(4).div_ceil(16), pixels.div_ceil(4))
+                    let op = graph.op(&CONV2D_SERIAL).set("WG", 4u32);
+                    (op, slice.rows.div_ceil(8).div_ceil(4), pixels.div_ceil(16))
                 }
                 false => {
                     // A taller tile reads less from workgroup memory, but there must be enough of them for a GPU.

@@ -157,10 +157,10 @@ impl<'g> Tensor<'g> {
         let gated = with.gate.is_some();
         let rows = if gated { slice.rows / 2 } else { slice.rows };
         let (op, [columns, tiles]) = if serial(gpu) {
-            let invocations = rows.div_ceil(if gated { 2 } else { 4 });
-            let workgroup = 16;
+            let invocations = rows.div_ceil(if gated { 4 } else { 8 });
+            let workgroup = 4;
             let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", workgroup as u32);
-            (op, [invocations.div_ceil(workgroup), t.div_ceil(4)])
+            (op, [invocations.div_ceil(workgroup), t.div_ceil(16)])
         } else {
             // Taller tiles were slower at a prompt's 512 rows and little quicker at a picture's.
             let op = tile(self.graph().op(&LINEAR_TILE), 32);
