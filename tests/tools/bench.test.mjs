@@ -19,7 +19,7 @@ const system = (kind, name, records, rest = {}) => {
 
 /** Results of a mode in which Inkstone decodes and steps at these rates, and a rival at those. */
 function results(mode, { ours, theirs, rival = {} }) {
-  const bytes = { peak: 90 * MIB, wasm: 20 * MIB, download: { raw: 3e6, gzip: 9e5 } };
+  const bytes = { peak: 90 * MIB, wasm: 20 * MIB, host: 150 * MIB, download: { raw: 3e6, gzip: 9e5 } };
   const parts = { perToken: counts, perStep: counts, ...bytes };
   const two = (values) => [record("", values, parts), record("", values, parts)];
   const model = 75 * MIB;
@@ -40,14 +40,15 @@ test("medians and spreads", () => {
 
 test("the rounds of a system become one", () => {
   const merged = combine([
-    record("A", { load: 1, decode: 5 }, { peak: 10, perToken: { dispatches: 4, passes: 1 } }),
-    record("A", { load: 3, decode: 9 }, { peak: 30, perToken: { dispatches: 6, passes: 1 } }),
+    record("A", { load: 1, decode: 5 }, { peak: 10, host: NaN, perToken: { dispatches: 4, passes: 1 } }),
+    record("A", { load: 3, decode: 9 }, { peak: 30, host: 7, perToken: { dispatches: 6, passes: 1 } }),
     record("A", { load: 2 }, { phase: "decode", over: 60 }),
     record("A", {}, { phase: "load", error: "broke" }),
   ]);
   assert.deepEqual(merged.values.load, { median: 2, least: 1, most: 3, runs: 3 });
   assert.deepEqual(merged.values.decode, { median: 7, least: 5, most: 9, runs: 2 });
   assert.equal(merged.peak, 20);
+  assert.equal(merged.host, 7, "where it couldn't be told it doesn't count");
   assert.deepEqual(merged.perToken, { dispatches: 5, passes: 1 });
   assert.deepEqual(merged.limits, { decode: 60 });
   assert.deepEqual(merged.errors, ["load: broke"]);
@@ -72,6 +73,7 @@ test("tables line up, leave out what nobody measured, and keep notes", () => {
   assert.deepEqual(row("decode, tokens/s"), ["800", "20"]);
   assert.deepEqual(row("bind groups and buffers created"), ["5", "5"]);
   assert.deepEqual(row("ratio of the two"), ["1.20", "1.20"]);
+  assert.deepEqual(row("host bytes at their peak, MiB"), ["150", "150"]);
   assert.deepEqual(row("first token after load, ms"), ["9", "-"]);
   assert.equal(row("load, ms"), undefined);
   assert.deepEqual(notes, ["Other: is different"]);
@@ -106,8 +108,10 @@ test("the best rival counts, and a CPU is none", () => {
   const { language } = all.modes.null;
   language.push(system("other", "Third", [record("", { decode: 50 })]));
   language.push(system("wllama", "wllama (CPU)", [record("", { decode: 390 })]));
-  const [decode] = targets(all).null;
-  assert.deepEqual([decode.got, decode.met], ["8 times", false]);
+  assert.deepEqual([targets(all).null[0].got, targets(all).null[0].met], ["8 times", false]);
+  // Who failed is no rival that was beaten.
+  language.push(system("other", "Broken", [record("", {}, { phase: "decode", error: "broke" })]));
+  assert.equal(targets(all).null[0].got, "8 times, without Broken");
 });
 
 test("a rival over the time limit bounds the ratio", () => {

@@ -1,5 +1,6 @@
 // A page for one system: a fresh browser with the meter in it, everything from this machine, and what it fetched.
 
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -23,9 +24,10 @@ export class Over extends Error {}
 
 /**
  * Opens the system whose page module is `module`. `places`: the folders of `/npm/` and `/models/`. Resolves to
- * `{ evaluate, download, close }`: `evaluate(job, argument, seconds)` runs a function in the page and rejects with Over
- * when it takes too long. There `bench.module` is the system's module, and `bench.counted(job)` resolves to the job's
- * `{ ms, counts, levels, answer }`: what the meter counted meanwhile and what it shows then.
+ * `{ evaluate, hostPeak, download, close }`: `evaluate(job, argument, seconds)` runs a function in the page and rejects
+ * with Over when it takes too long; `hostPeak()` is the most memory that the page's process has had, in bytes, above
+ * what it had for an empty page. In the page `bench.module` is the system's module, and `bench.counted(job)` resolves to
+ * the job's `{ ms, counts, levels, answer }`: what the meter counted meanwhile and what it shows then.
  */
 export async function openSystem({ module, nullGpu, pretendF16, places }) {
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end(BLANK);
@@ -45,6 +47,7 @@ export async function openSystem({ module, nullGpu, pretendF16, places }) {
     const set = `globalThis.benchNullGpu = ${nullGpu}; globalThis.benchWorkerText = ${JSON.stringify(workers)};`;
     await browser.context.addInitScript({ content: [set, pretendF16 ? PRETEND_F16 : "", METER].join("\n") });
     const page = await browser.newPage("/blank");
+    const empty = await processPeak(browser.context.browser());
     await page.evaluate(async (module) => {
       const counted = async (job) => {
         const before = meter.read();
@@ -59,6 +62,7 @@ export async function openSystem({ module, nullGpu, pretendF16, places }) {
     }, module);
     return {
       evaluate: (job, argument, seconds) => within(page.evaluate(job, argument), seconds, () => page.problems),
+      hostPeak: async () => (await processPeak(browser.context.browser())) - empty,
       download: () => download(url, [...fetched].filter((path) => !path.startsWith("/bench/"))),
       async close() {
         await browser.close();
@@ -86,6 +90,28 @@ async function within(promise, seconds, problems) {
     throw error;
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * The most memory that the page's process has had, in bytes, as Linux counts it; NaN where that can't be told. The
+ * browser is asked which process that is, because the page may be busy.
+ */
+async function processPeak(browser) {
+  // What a browser that broke down would have said is no reason to lose the rest of the record.
+  const asked = async () => (await browser.newBrowserCDPSession()).send("SystemInfo.getProcessInfo");
+  const { processInfo } = await asked().catch(() => ({ processInfo: [] }));
+  const pages = processInfo.filter(({ type }) => type === "renderer");
+  const peaks = pages.map(({ id }) => 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(processStatus(id))?.[1]));
+  const known = peaks.filter(Number.isFinite);
+  return known.length > 0 ? Math.max(...known) : NaN;
+}
+
+function processStatus(id) {
+  try {
+    return readFileSync(`/proc/${id}/status`, "utf8");
+  } catch {
+    return ""; // no Linux, or the process has ended
   }
 }
 

@@ -43,6 +43,7 @@ async function record(system, { mode, places, seconds }, measure) {
     else record.error = error.message.slice(0, 600);
   }
   try {
+    record.host = await opened.hostPeak();
     record.download = await opened.download();
   } finally {
     await opened.close();

@@ -28,7 +28,8 @@ const READING = `## How to read it
   without any cache.
 - Peak GPU bytes are those of buffers that were created and not destroyed, the moment there were most; the cache has
   room for 520 tokens where a system lets one choose.
-- WebAssembly memory is that of the page and its workers.
+- WebAssembly memory is that of the page and its workers. Host bytes are what the page's process takes at its peak,
+  above what it takes for an empty page: code, JavaScript, WebAssembly, and what is on its way to the GPU.
 `;
 
 /** The whole page. */

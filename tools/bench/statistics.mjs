@@ -20,7 +20,7 @@ export function combine(records) {
   const names = [...new Set(records.flatMap((record) => Object.keys(record.values)))];
   const merged = { name: records[0].name, mode: records[0].mode, runs: records.length, values: {} };
   for (const name of names) merged.values[name] = summary(records.map((record) => record.values[name]));
-  for (const name of ["peak", "loadPeak", "wasm"]) {
+  for (const name of ["peak", "loadPeak", "wasm", "host"]) {
     merged[name] = summary(records.map((record) => record[name]))?.median;
   }
   for (const group of ["perToken", "perStep", "download"]) {

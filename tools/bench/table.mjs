@@ -36,6 +36,7 @@ const asked = (unit, group) => [
 const PEAK = mib("GPU bytes at their peak, MiB", (one) => one.peak);
 const HOST = [
   mib("WebAssembly memory, MiB", (one) => one.wasm),
+  mib("host bytes at their peak, MiB", (one) => one.host),
   code("code fetched, MB", "raw"),
   code("gzipped, MB", "gzip"),
 ];

@@ -23,23 +23,27 @@ const known = (value, unit) => (Number.isFinite(value) ? `${short(value)}${unit}
 
 /**
  * How many times the best rival's. `name`: of the value; `rate`: whether more is better. A rival that ran into the time
- * limit is at least as slow as that: then `spent`, the seconds that Inkstone took for the same work, is compared.
+ * limit is at least as slow as that: then `spent`, the seconds that Inkstone took for the same work, is compared. One
+ * that failed is named: nobody knows whether it would have been the best.
  */
 function times(what, factor, systems, name, { rate, spent }) {
   const mine = middle(ours(systems), name);
   const wanted = `at least ${short(factor)} times the best rival`;
   const ratios = [];
+  const missing = [];
   for (const rival of rivals(systems)) {
     const theirs = middle(rival, name);
     const limit = rival.limits[name];
     if (Number.isFinite(theirs)) ratios.push({ ratio: rate ? mine / theirs : theirs / mine, sign: "" });
     else if (limit && spent > 0) ratios.push({ ratio: limit / spent, sign: "over " });
+    else missing.push(rival.name);
   }
   if (!Number.isFinite(mine) || ratios.length === 0) return { what, wanted, got: "not measured", met: undefined };
   const worst = ratios.reduce((a, b) => (b.ratio < a.ratio ? b : a));
   // "Over 2 times" leaves open whether it is 3.
   const met = worst.ratio >= factor ? true : worst.sign ? undefined : false;
-  return { what, wanted, got: `${worst.sign}${short(worst.ratio)} times`, met };
+  const without = missing.length > 0 ? `, without ${missing.join(", ")}` : "";
+  return { what, wanted, got: `${worst.sign}${short(worst.ratio)} times${without}`, met };
 }
 
 function nullTargets({ language, pictures }) {
