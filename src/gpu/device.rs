@@ -112,6 +112,8 @@ pub struct GpuOptions {
     pub subgroup_size: u32,
     /// Split weights as if no binding could be larger, bytes: for tests.
     pub max_binding: Option<u64>,
+    /// Fold grids as if no dimension could have more workgroups: for tests.
+    pub max_grid: Option<usize>,
 }
 
 /// What was found.
@@ -125,6 +127,8 @@ pub struct Adapter {
     pub family: Family,
     /// Largest storage binding, bytes.
     pub max_binding: u64,
+    /// Most workgroups in a dimension of a grid.
+    pub max_grid: usize,
     /// Largest buffer, bytes.
     pub max_buffer: u64,
     /// Workgroup memory, bytes.
@@ -246,6 +250,7 @@ impl Gpu {
             tier,
             family,
             max_binding: options.max_binding.unwrap_or(u64::MAX).min(limits.max_storage_buffer_binding_size),
+            max_grid: options.max_grid.unwrap_or(usize::MAX).min(limits.max_compute_workgroups_per_dimension as usize),
             max_buffer: limits.max_buffer_size,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             subgroup: if options.subgroup_size > 0 { options.subgroup_size } else { info.subgroup_min_size },

@@ -256,17 +256,26 @@ impl<'g> OpBuilder<'g> {
         let kernel = self.node.variant.kernel;
         assert_eq!(self.node.operands.len(), kernel.bindings.len(), "{} has other bindings", kernel.name);
         assert_eq!(self.node.params.is_empty(), kernel.fields.is_empty(), "{} and its parameters", kernel.name);
-        assert!(grid.iter().all(|&n| (1..=65535).contains(&n)), "{}: a grid of {grid:?} workgroups", kernel.name);
+        let most = self.graph.gpu().adapter().max_grid;
+        assert!(grid.iter().all(|n| (1..=most).contains(n)), "{}: a grid of {grid:?} workgroups", kernel.name);
         let node = Node { grid: grid.map(|n| n as u32), ..self.node };
         self.graph.recording.borrow_mut().nodes.push(node);
     }
 
-    /// Records the dispatch over at least `n` workgroups, folded into two dimensions past 65,535: the kernel numbers
-    /// them `wid.x + wid.y * num_workgroups.x` and checks the end.
+    /// Records the dispatch over at least `n` workgroups, folded into two dimensions where one has no room: the kernel
+    /// numbers them `wid.x + wid.y * num_workgroups.x` and checks the end.
     #[track_caller]
     pub fn dispatch_linear(self, n: usize) {
-        let x = n.clamp(1, 65535);
+        let x = n.clamp(1, self.graph.gpu().adapter().max_grid);
         self.dispatch([x, n.max(1).div_ceil(x), 1]);
+    }
+
+    /// Records the dispatch over `columns` by at least `rows` workgroups, the rows folded into two dimensions where one
+    /// has no room: the kernel numbers them `wid.y + wid.z * num_workgroups.y` and checks the end.
+    #[track_caller]
+    pub fn dispatch_rows(self, columns: usize, rows: usize) {
+        let y = rows.clamp(1, self.graph.gpu().adapter().max_grid);
+        self.dispatch([columns, y, rows.max(1).div_ceil(y)]);
     }
 }
 

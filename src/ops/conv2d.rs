@@ -147,7 +147,7 @@ impl<'g> Map<'g> {
                 r_mul: residual.mul,
                 r_add: residual.add,
             })
-            .dispatch([columns, tiles.min(65535), tiles.div_ceil(65535)]);
+            .dispatch_rows(columns, tiles);
         }
         y
     }

@@ -190,6 +190,6 @@ impl<'g> Tensor<'g> {
                 y_stride: y.stride() as u32,
                 gate_rows: rows as u32,
             })
-            .dispatch([columns, tiles.min(65535), tiles.div_ceil(65535)]);
+            .dispatch_rows(columns, tiles);
     }
 }

@@ -73,6 +73,7 @@ async fn device(options: &Options) -> Result<Rc<Gpu>> {
         subgroups: info.subgroups,
         subgroup_size: info.subgroup_min_size,
         max_binding: None,
+        max_grid: None,
     })
     .await?;
     DEVICES.with_borrow_mut(|d| {

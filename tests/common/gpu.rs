@@ -24,6 +24,15 @@ pub fn open(tier: Option<Tier>, family: Option<Family>) -> Rc<Gpu> {
     block_on(Gpu::open(&options)).expect("these tests need a GPU adapter, for example Mesa's lavapipe")
 }
 
+/// Runs `body` without barriers and with workgroups, on devices whose grids fold past 16 workgroups in a dimension.
+pub fn each_folding(mut body: impl FnMut(&str, &Rc<Gpu>)) {
+    for family in [Family::Software, Family::Generic] {
+        let (tier, max_grid) = (Some(Tier::Base), Some(16));
+        let options = GpuOptions { tier, family: Some(family), max_grid, ..GpuOptions::default() };
+        body(family.name(), &block_on(Gpu::open(&options)).expect("an adapter"));
+    }
+}
+
 /// Every choice of kernels that this adapter can run: without barriers; with workgroups; with subgroups.
 pub fn setups() -> Vec<(String, Rc<Gpu>)> {
     let mut all = vec![open(Some(Tier::Base), Some(Family::Software)), open(Some(Tier::Base), Some(Family::Generic))];

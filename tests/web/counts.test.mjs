@@ -233,6 +233,24 @@ function checkPrompt(title, layers, counts) {
   assert.ok(counts.writes <= counts.submits + 2);
 }
 
+/** Answers of 256 tokens to `text`: per token, the best of some tries, because the machine may have other work. */
+async function timed(text, dispatches, { live, peak }) {
+  const tries = [];
+  for (let i = 0; i < 5; i++) {
+    const { maps, starved, levels, batches, answer: said } = await answer(text, 256, WAYS.greedy);
+    const steps = batches.slice(1).map(({ dispatches: n, ms }) => ms / (n / dispatches));
+    tries.push({ batch: 256 / maps, starved, ms: median(steps), speed: said.timings.tokensPerSecond });
+    assert.deepEqual([levels.live, levels.peak], [live, peak], "bytes after many tokens");
+  }
+  const best = (key, pick) => pick(...tries.map((one) => one[key]));
+  return {
+    batch: best("batch", Math.max),
+    starved: best("starved", Math.min),
+    ms: best("ms", Math.min),
+    speed: best("speed", Math.max),
+  };
+}
+
 /** Everything that the model had on the GPU is gone. */
 async function checkDisposed() {
   const { levels } = await page.evaluate(async () => (await model.dispose(), meter()));
@@ -261,9 +279,8 @@ test("a small model that computes", async () => {
 test("SmolLM2-135M where computing takes no time", async () => {
   const layers = 30;
   await open({ computes: false });
-  const loaded = await load("/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", { contextLength: 1024 });
+  const loaded = await load("/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", { contextLength: 4352 });
   checkLoad("SmolLM2-135M", loaded);
-  const { live, peak } = loaded.levels;
 
   // The embedding, a row of which is read, is the output as well: two planes.
   const model = { layers, weights: loaded.info.bytes.weights, again: 2 };
@@ -276,26 +293,36 @@ test("SmolLM2-135M where computing takes no time", async () => {
   }
   checkPrompt("SmolLM2-135M", layers, await answer(" one".repeat(512), 1, WAYS.greedy));
 
-  // What depends on time is the best of some tries, because the machine may have other work.
-  const tries = [];
-  for (let i = 0; i < 5; i++) {
-    const { maps, starved, levels, batches, answer: said } = await answer("Once upon a time", 256, WAYS.greedy);
-    const steps = batches.slice(1).map(({ dispatches: n, ms }) => ms / (n / dispatches));
-    tries.push({ batch: 256 / maps, starved, ms: median(steps), speed: said.timings.tokensPerSecond });
-    assert.deepEqual([levels.live, levels.peak], [live, peak], "bytes after many tokens");
-  }
-  const best = (key, pick) => pick(...tries.map((one) => one[key]));
-  const [batch, starved, ms] = [best("batch", Math.max), best("starved", Math.min), best("ms", Math.min)];
+  const { batch, starved, ms, speed } = await timed("Once upon a time", dispatches, loaded.levels);
   print("SmolLM2-135M: 256 tokens", [
     ["tokens to a mapAsync (at least 4)", batch.toFixed(1), "-"],
     ["results that found the GPU without work", starved, 8],
     ["host time to record a token, ms", ms.toFixed(3), 0.5],
-    ["tokens a second, where the host is the limit", best("speed", Math.max).toFixed(0), "-"],
+    ["tokens a second, where the host is the limit", speed.toFixed(0), "-"],
   ]);
   assert.ok(batch >= 4, "tokens to a mapAsync");
   // The first, the second and the last, and a few of a machine that stalls; there are 36.
   assert.ok(starved <= 8, "waits of the GPU for the host");
   assert.ok(ms <= 0.5, "host time to record a token");
+
+  // What a GPU spends on looking back grows with the context; what it is asked, and what that costs the host, does not.
+  const at = {};
+  for (const length of [100, 4000]) {
+    const text = " one".repeat(length);
+    const whole = await answer(text, 1, WAYS.greedy);
+    assert.equal(whole.answer.usage.promptTokens, length);
+    const few = await answer(text, 1, WAYS.greedy);
+    const many = await answer(text, 65, WAYS.greedy);
+    const each = checkTokens(`SmolLM2-135M after ${length} tokens`, model, 64, few, many);
+    at[length] = { dispatches: each, ...(await timed(text, dispatches, loaded.levels)) };
+  }
+  print("SmolLM2-135M: a token after 4,000 others to one after 100", [
+    ["dispatches", at[4000].dispatches / at[100].dispatches, 1],
+    ["host time", (at[4000].ms / at[100].ms).toFixed(2), 1.5],
+    ["tokens a second, where the host is the limit", (at[4000].speed / at[100].speed).toFixed(2), "-"],
+  ]);
+  assert.equal(at[4000].dispatches, at[100].dispatches);
+  assert.ok(at[4000].ms <= 1.5 * at[100].ms, "host time after a long text");
   await checkDisposed();
 });
 
