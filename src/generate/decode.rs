@@ -29,11 +29,13 @@ pub(super) struct Arriving {
     count: usize,
 }
 
-/// Most tokens of a chunk of prefill. Kernels return early past the chunk's true end: next to free on a GPU, but an
-/// adapter that computes on the CPU takes microseconds for every workgroup that does nothing.
-fn most_of_a_chunk(gpu: &Gpu, capacity: usize) -> usize {
-    let most = if gpu.adapter().family == Family::Software { 8 } else { 512 };
-    most.min(capacity).max(2)
+/// Fewest and most tokens of a chunk of prefill. Kernels return early past the chunk's true end: next to free on a GPU, but
+/// an adapter that computes on the CPU takes microseconds for every workgroup that does nothing. It makes 16 rows of a
+/// product at once, and fewer take nearly as long.
+fn chunks(gpu: &Gpu, capacity: usize) -> [usize; 2] {
+    let [least, most] = if gpu.adapter().family == Family::Software { [16, 16] } else { [4, 512] };
+    let most = most.min(capacity).max(2);
+    [least.min(most), most]
 }
 
 struct Scoring {
@@ -79,7 +81,7 @@ impl Session {
     /// Makes the plans. Nothing is created after this, but for [`Session::score`]'s first call.
     pub async fn new(gpu: &Rc<Gpu>, model: Decoder, capacity: usize, exact: bool, vocab: usize) -> Result<Self> {
         let kv = gpu.allocate("keys and values", || model.cache(gpu, capacity, exact)).await?;
-        let chunk = most_of_a_chunk(gpu, capacity);
+        let [least, chunk] = chunks(gpu, capacity);
         let inputs = Buffer::storage(gpu, "inputs", STATE + 4 * chunk.max(SCORE) as u64);
         let settings = Buffer::storage(gpu, "settings", 32);
         let history = Buffer::storage(gpu, "history", 8 * vocab as u64);
@@ -126,7 +128,7 @@ impl Session {
             latest: 0,
             score: None,
             readbacks,
-            chunk: FIRST_CHUNK.min(chunk),
+            chunk: FIRST_CHUNK.max(least).min(chunk),
             submit_ms: SUBMIT_MS[0],
             cached: Vec::new(),
             seed: 0,
@@ -275,8 +277,8 @@ impl Session {
     /// Larger chunks while they are quick, smaller ones when they are not.
     fn adapt(&mut self, tokens: usize, ms: f64) {
         let fits = tokens as f64 * self.submit_ms / ms.max(0.1);
-        let most = most_of_a_chunk(&self.gpu, self.kv.capacity);
-        self.chunk = (fits as usize).clamp(4.min(most), most).min(self.chunk * 4).next_multiple_of(4).min(most);
+        let [least, most] = chunks(&self.gpu, self.kv.capacity);
+        self.chunk = (fits as usize).clamp(least, most).min(self.chunk * 4).next_multiple_of(4).min(most);
     }
 
     /// Submits `count` steps, each feeding the next.
@@ -331,7 +333,7 @@ impl Session {
     pub async fn score(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
         self.steps = 0;
         self.settle(Vec::new());
-        let rows = most_of_a_chunk(&self.gpu, self.kv.capacity).min(SCORE);
+        let rows = chunks(&self.gpu, self.kv.capacity)[1].min(SCORE);
         if self.score.is_none() {
             let (state, ids) = (self.inputs.region().sub(0, STATE), self.inputs.region().sub(STATE, 4 * rows as u64));
             let step = Step { ids: &ids, state: &state, kv: &self.kv };

@@ -16,8 +16,8 @@ mod self_test;
 
 pub use estimate::Estimate;
 pub use image::{
-    Defaults, ImageBytes, ImageInfo, ImageInputs, ImageLoadOptions, ImageModel, ImageNeed, ImageOptions, ImageStep,
-    ImageTimings, Lora, NoiseKind, Picture, Preview, Surroundings, TextMemory,
+    Defaults, ImageBytes, ImageFlops, ImageInfo, ImageInputs, ImageLoadOptions, ImageModel, ImageNeed, ImageOptions,
+    ImageStep, ImageTimings, Lora, NoiseKind, Picture, Preview, Surroundings, TextMemory,
 };
 pub use language::{LanguageInfo, LanguageModel, LoadOptions};
 pub use options::{GenerateOptions, OnOverflow, Stop};

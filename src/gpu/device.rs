@@ -175,12 +175,17 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Opens the adapter that the platform prefers (natively, the environment may choose: `VK_ICD_FILENAMES`).
+    /// Opens the adapter that the platform prefers (natively, the environment may choose: `VK_ICD_FILENAMES`,
+    /// `WGPU_BACKEND`).
     ///
     /// # Errors
     /// [`Error::Gpu`] if there is no adapter or it refuses a device.
     pub async fn open(options: &GpuOptions) -> Result<Rc<Gpu>> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        #[cfg(not(target_arch = "wasm32"))]
+        let how = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        #[cfg(target_arch = "wasm32")]
+        let how = wgpu::InstanceDescriptor::new_without_display_handle();
+        let instance = wgpu::Instance::new(how);
         let adapter = instance
             .request_adapter(&wgpu::RequestAdapterOptions {
                 power_preference: if options.low_power {

@@ -25,6 +25,7 @@ pub(super) struct Node {
     pub operands: Vec<Operand>,
     pub params: Vec<u8>,
     pub grid: [u32; 3],
+    pub macs: u64,
     pub at: &'static Location<'static>,
 }
 
@@ -148,6 +149,7 @@ impl Graph {
             operands: Vec::with_capacity(kernel.bindings.len()),
             params: Vec::new(),
             grid: [1; 3],
+            macs: 0,
             at: Location::caller(),
         };
         OpBuilder { graph: self, node }
@@ -247,6 +249,12 @@ impl<'g> OpBuilder<'g> {
     /// Sets the parameters.
     pub fn params<P: Params>(mut self, params: P) -> Self {
         self.node.params = bytemuck::bytes_of(&params).to_vec();
+        self
+    }
+
+    /// Says how many multiplications and additions the result takes, for [`super::Plan::macs`].
+    pub fn macs(mut self, macs: usize) -> Self {
+        self.node.macs = macs as u64;
         self
     }
 

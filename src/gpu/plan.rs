@@ -23,6 +23,7 @@ pub struct Plan {
     steps: Vec<Step>,
     regions: Vec<Option<Region>>,
     bytes: u64,
+    macs: u64,
     /// Everything that is bound, so that it lives as long as the plan.
     _bound: Vec<Rc<Buffer>>,
 }
@@ -73,6 +74,11 @@ impl Plan {
     /// How many dispatches a run takes.
     pub fn dispatches(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Multiplications and additions of a run's products, convolutions and attention to rows.
+    pub fn macs(&self) -> u64 {
+        self.macs
     }
 
     /// Bytes of activations and parameters.
@@ -156,7 +162,8 @@ fn build(gpu: &Rc<Gpu>, recording: &Recording) -> Plan {
     let bytes = memory.iter().map(|b| b.size()).sum::<u64>() + uniform.size();
     held.extend(memory);
     held.push(uniform);
-    Plan { steps, regions, bytes, _bound: held }
+    let macs = recording.nodes.iter().map(|node| node.macs).sum();
+    Plan { steps, regions, bytes, macs, _bound: held }
 }
 
 fn entry(binding: usize, buffer: &Buffer, offset: u64, size: u64) -> wgpu::BindGroupEntry<'_> {

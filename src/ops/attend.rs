@@ -102,6 +102,8 @@ impl<'g> Attend<'g> {
                 y_stride: y.stride() as u32,
                 scale: 1.0 / (self.head_dim as f32).sqrt(),
             });
+        let seen: usize = if self.causal { (1..=t).map(|row| row.min(s)).sum() } else { t * s };
+        let op = op.macs(2 * self.n * self.heads * self.head_dim * seen);
         match serial {
             true => op.dispatch_linear((self.n * self.heads * t).div_ceil(4)),
             false => op.dispatch([t.div_ceil(32), self.n * self.heads, quads.div_ceil(8 * steps)]),

@@ -147,6 +147,7 @@ impl<'g> Map<'g> {
                 r_mul: residual.mul,
                 r_add: residual.add,
             })
+            .macs(pixels * slice.rows * self.channels() * side * side)
             .dispatch_rows(columns, tiles);
         }
         y

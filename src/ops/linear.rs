@@ -147,6 +147,7 @@ impl<'g> Tensor<'g> {
                 gate_rows: rows as u32,
                 eps: with.norm.map_or(0.0, |(_, eps)| eps),
             })
+            .macs(slice.rows * k)
             .dispatch_linear(row_groups.div_ceil(tuning.groups()));
     }
 
@@ -190,6 +191,7 @@ impl<'g> Tensor<'g> {
                 y_stride: y.stride() as u32,
                 gate_rows: rows as u32,
             })
+            .macs(t * slice.rows * k)
             .dispatch_rows(columns, tiles);
     }
 }

@@ -82,6 +82,7 @@ fn picture(p: &Picture) -> Result<JsValue> {
         ("seed", JsValue::from(p.seed as f64)),
         ("parameters", JsValue::from(&p.parameters)),
         ("timings", to_js(&p.timings)?),
+        ("flops", to_js(&p.flops)?),
     ]);
     Ok(o.into())
 }

@@ -61,7 +61,7 @@ fn compare(loaded: &Loaded, name: &str, encode: bool, size: [usize; 2]) -> Vec<C
     let want = run(loaded, encode, size, ways[0].0);
     let doing: [fn(&Cost) -> u64; 4] =
         [|c| c.macs, |c| c.banded as u64, |c| c.summing as u64, |c| c.overwriting as u64];
-    let mut gone = doing.map(|most| ways.iter().max_by_key(|(_, cost)| most(cost)).unwrap().clone()).to_vec();
+    let mut gone = doing.map(|most| *ways.iter().max_by_key(|(_, cost)| most(cost)).unwrap()).to_vec();
     gone.sort_by_key(|(budget, _)| *budget);
     gone.dedup();
     for (budget, cost) in &gone {

@@ -5,7 +5,7 @@ use inkstone::generate::{ImageInputs, ImageOptions, Surroundings};
 use inkstone::gpu::{Family, Gpu};
 use inkstone::load::Abort;
 use pollster::block_on;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 
 /// Buffers, bind groups, pipelines, shader modules; reads; bytes read; writes; dispatches.
@@ -54,5 +54,26 @@ fn a_step_creates_nothing_and_reads_nothing() {
                 assert!(end.1 - begin.1 <= 2 && made <= 1, "{name}: {made} objects, {} reads", end.1 - begin.1);
             }
         }
+    }
+}
+
+/// Of products, convolutions and attention. (tools/golden/flops.py says what torch is not asked to count.)
+#[test]
+fn operations_of_a_step_are_those_that_torch_counts() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/images/flops.json");
+    let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let gpu = crate::gpu::open(None, None);
+    for (name, want) in golden["step"].as_object().unwrap() {
+        let model = load(&gpu, &files(name), &as_stored(), Vec::new()).unwrap();
+        let side = &golden["side"];
+        let options = json!({"width": side, "height": side, "steps": 1, "seed": 1, "guidanceScale": 3.0});
+        let options = ImageOptions::from_json(options).unwrap();
+        let around = Surroundings { clock: &|| 0.0, random: 0 };
+        let abort = Abort::default();
+        let painted = model.generate(PROMPT, options, ImageInputs::default(), around, &|_| (), &abort);
+        let flops = block_on(painted).unwrap()[0].flops;
+        println!("{name}: {} operations a step, {} to decode", flops.step, flops.decode);
+        assert_eq!(flops.step, want.as_u64().unwrap(), "{name}");
+        assert!(flops.decode > 0);
     }
 }

@@ -7,7 +7,7 @@ import { panels, plot } from "../../tools/bench/plot.mjs";
 import { report } from "../../tools/bench/report.mjs";
 import { combine, median, summary } from "../../tools/bench/statistics.mjs";
 import { cell, markdown, short, tables, text } from "../../tools/bench/table.mjs";
-import { targets } from "../../tools/bench/targets.mjs";
+import { UNKNOWN, targets } from "../../tools/bench/targets.mjs";
 
 const MIB = 2 ** 20;
 const counts = { dispatches: 154, passes: 1, submits: 1, bindGroups: 2, buffers: 3, writes: 4, maps: 1, mapped: 64 };
@@ -145,7 +145,18 @@ test("the report says when, how often, and what came of the targets", () => {
   const page = report(results("null", { ours: { decode: 100 }, theirs: { decode: 20 } }));
   assert.match(page, /--mode null --runs 2 --timeout 300 --report`, 2026-01-02, 2 rounds, a processor/);
   assert.match(page, /\| decode \| at least 300 tokens\/s \| 100 tokens\/s \| not met \|/);
+  assert.match(page, /^- decode, at least 300 tokens\/s: /m);
   assert.doesNotMatch(page, /NaN|undefined/);
+});
+
+test("the report that is here says of each target that is not met why", () => {
+  const page = readFileSync(new URL("../../docs/bench.md", import.meta.url), "utf8");
+  const rows = [...page.matchAll(/^\| (.+) \| (at (?:most|least) .+) \| .+ \| (met|not met|open) \|$/gm)];
+  assert.ok(rows.length >= 7, "the targets are in it");
+  for (const [, what, wanted, outcome] of rows) {
+    assert.equal(page.includes(`- ${what}, ${wanted}: `), outcome !== "met", `${what}, ${wanted}`);
+  }
+  assert.ok(!page.includes(UNKNOWN), "reasons are written into tools/bench/targets.mjs");
 });
 
 test("the rivals' versions are pinned, and no registry is named", () => {

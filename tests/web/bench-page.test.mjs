@@ -73,9 +73,10 @@ test("it measures everything once; numbers and parts of the bound are those of t
   );
 
   const image = await person.table("image");
-  assert.deepEqual(image["Step, guided (two passes)"], ["21.0 ms"], "the median, without the first");
-  assert.deepEqual(image["Decoding the picture"], ["12.5 ms"]);
-  assert.deepEqual(image["Text encoder"], ["3.25 ms"]);
+  // 5.25e9 in 21 ms and 2.5e9 in 12.5, of 1e12 in a second.
+  assert.deepEqual(image["Step, guided (two passes)"], ["21.0 ms", "25%"], "the median, without the first");
+  assert.deepEqual(image["Decoding the picture"], ["12.5 ms", "20%"]);
+  assert.deepEqual(image["Text encoder"], ["3.25 ms", ""]);
   assert.equal(await page.evaluate(() => globalThis.open), 0, "both models were disposed of");
   assert.equal(await page.getAttribute("canvas.painted", "aria-label"), "The picture that was painted");
 });
@@ -147,6 +148,8 @@ test("the copied report says what the page says, and so does the JSON", async ()
   assert.ok(Math.abs(first.decodeShare - (first.decodeTokensPerSecond * 100e6) / 10e9) < 1e-9);
   assert.ok(Math.abs(first.prefillShare - 2 * 135e6 * 1234 * 1e-12) < 1e-9);
   assert.equal(json.image.picture.stepMs, 13);
+  assert.ok(Math.abs(json.image.picture.shares.step - 5.25e9 / 13e9) < 1e-9);
+  assert.ok(Math.abs(json.image.picture.shares.decode - 0.2) < 1e-9);
 });
 
 test("it is cancelled while it loads, decodes or paints: what was measured stays", async () => {

@@ -109,6 +109,8 @@ struct Half {
     /// Height and width that go in.
     size: [usize; 2],
     bytes: u64,
+    /// Multiplications and additions of a run.
+    macs: u64,
     /// Multiplications and additions that one submit may hold: as many as fit the time.
     submit: Cell<u64>,
 }
@@ -146,6 +148,7 @@ impl Half {
             channels: [0, last].map(|layer| coder.layers.layers[layer].channels),
             size,
             bytes: schedule.bytes() + result_bytes,
+            macs: schedule.macs(),
             submit: Cell::new(FIRST_SUBMIT),
         })
     }
@@ -256,6 +259,11 @@ impl ImageDecoder {
     /// Dispatches of a run.
     pub fn dispatches(&self) -> usize {
         self.half.dispatches()
+    }
+
+    /// Multiplications and additions of a run.
+    pub fn macs(&self) -> u64 {
+        self.half.macs
     }
 
     /// Decodes latents as the noise predictor has them.   [h * w, C] -> [H * W, 3] in -1 to 1, about

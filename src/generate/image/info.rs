@@ -120,6 +120,15 @@ pub struct ImageTimings {
     pub total_ms: f64,
 }
 
+/// Floating-point operations of products, convolutions and attention, for a picture.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ImageFlops {
+    /// A denoising step, with and without the prompt.
+    pub step: u64,
+    /// Decoding the latents.
+    pub decode: u64,
+}
+
 /// A finished picture.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -137,6 +146,8 @@ pub struct Picture {
     pub parameters: String,
     /// How long it took.
     pub timings: ImageTimings,
+    /// What was computed.
+    pub flops: ImageFlops,
 }
 
 /// Hears how far the pictures are.

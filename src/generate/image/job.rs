@@ -3,7 +3,9 @@
 use super::options::{NoiseKind, Preview, Request};
 use super::painter::{Painter, check_finite};
 use super::prompts::sinusoid;
-use super::{DECODE_BUDGET, ImageInputs, ImageModel, ImageStep, ImageTimings, OnStep, Picture, Surroundings, pixels};
+use super::{
+    DECODE_BUDGET, ImageFlops, ImageInputs, ImageModel, ImageStep, ImageTimings, OnStep, Picture, Surroundings, pixels,
+};
 use crate::Result;
 use crate::generate::autoencoder::{ImageDecoder, ImageEncoder};
 use crate::generate::noise::{Noise, Philox, TorchRng, slerp};
@@ -104,7 +106,9 @@ impl Job<'_> {
         timings.decode_ms = (self.around.clock)() - began;
         let (width, height) = (request.width, request.height);
         let latents = pixels::to_planes(&latents, channels);
-        Ok(Picture { width, height, pixels, latents, seed, parameters: String::new(), timings })
+        let decode = model.decoder.borrow().as_ref().map_or(0, ImageDecoder::macs);
+        let flops = ImageFlops { step: 2 * painter.macs(), decode: 2 * decode };
+        Ok(Picture { width, height, pixels, latents, seed, parameters: String::new(), timings, flops })
     }
 
     /// The noise to begin with, [C, h, w].

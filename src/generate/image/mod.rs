@@ -15,7 +15,8 @@ mod text;
 
 pub use adapters::Lora;
 pub use info::{
-    ImageBytes, ImageInfo, ImageLoadOptions, ImageStep, ImageTimings, OnStep, Picture, Surroundings, TextMemory,
+    ImageBytes, ImageFlops, ImageInfo, ImageLoadOptions, ImageStep, ImageTimings, OnStep, Picture, Surroundings,
+    TextMemory,
 };
 pub use need::ImageNeed;
 pub use options::{Defaults, ImageInputs, ImageOptions, NoiseKind, Preview};

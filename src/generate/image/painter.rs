@@ -184,6 +184,11 @@ impl Painter {
         self.step.dispatches()
     }
 
+    /// Multiplications and additions of a step.
+    pub fn macs(&self) -> u64 {
+        self.step.macs()
+    }
+
     /// Sets the encoded prompts, `n * tokens` rows: without the prompt first, if guided; and what else belongs to them.
     pub fn prompt(&self, rows: &[f32], added: &[f32], guidance_embedding: &[f32]) {
         let width = self.unet.config().cross_attention_dim;

@@ -222,10 +222,10 @@ export async function measureImage(
     const wanted = Math.floor((PAINT_S * 1000) / Math.max(1, first.timings.stepMs.at(-1) ?? 1));
     const steps = Math.min(Math.max(wanted, STEPS.least), STEPS.most);
     hear.step({ kind: "paint", done: 0, steps });
-    const { bitmap, timings } = await paint(PROMPT, steps, true);
+    const { bitmap, timings, flops } = await paint(PROMPT, steps, true);
     const { textMs, stepMs, decodeMs, totalMs } = timings;
     const step = median(stepMs.length > 1 ? stepMs.slice(1) : stepMs);
-    found.picture = { width, height, steps, guidance: guidanceScale, textMs, stepMs: step, decodeMs, totalMs };
+    found.picture = { width, height, steps, guidance: guidanceScale, textMs, stepMs: step, decodeMs, totalMs, flops };
     found.info = model.info;
     hear.grown();
     return bitmap;

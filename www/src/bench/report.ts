@@ -1,5 +1,5 @@
 /** What was measured, as plain data: the table, the plot and both files are made of nothing else. */
-import type { ImageInfo, ModelInfo, ProbeResult, Roofline } from "inkstone";
+import type { ImageFlops, ImageInfo, ModelInfo, ProbeResult, Roofline } from "inkstone";
 import type { Trouble } from "../shared-ui/trouble.js";
 
 export interface Report {
@@ -68,6 +68,7 @@ export interface Picture {
   stepMs: number;
   decodeMs: number;
   totalMs: number;
+  flops: ImageFlops;
 }
 
 /** Which part of the read bandwidth decoding takes: every token reads the weights once. */
@@ -80,6 +81,12 @@ export function decodeShare({ bound, language }: Report, { decodeTokensPerSecond
 export function prefillShare({ bound, language }: Report, { prefillTokensPerSecond }: Context): number | undefined {
   if (!bound?.flopsPerSecond || !language?.info) return undefined;
   return (2 * language.info.parameters * prefillTokensPerSecond) / bound.flopsPerSecond;
+}
+
+/** Which part of the arithmetic a step and the decoder of a picture take. */
+export function pictureShares({ bound }: Report, { stepMs, decodeMs, flops }: Picture): Record<keyof ImageFlops, number | undefined> {
+  const share = (count: number, ms: number) => bound?.flopsPerSecond && (count * 1000) / ms / bound.flopsPerSecond;
+  return { step: share(flops.step, stepMs), decode: share(flops.decode, decodeMs) };
 }
 
 /** Prompts that the speed of reading is told of; where they would take too long, of the longest that did not. */
@@ -97,12 +104,16 @@ export function firstToken({ contexts }: LanguageReport): Context | undefined {
 
 /** The report with the fractions of the bound beside the speeds: what is saved as JSON. */
 export function withShares(report: Report): object {
-  const { language } = report;
-  if (!language) return report;
-  const contexts = language.contexts.map((each) => ({
+  const { language, image } = report;
+  const contexts = language?.contexts.map((each) => ({
     ...each,
     prefillShare: prefillShare(report, each),
     decodeShare: decodeShare(report, each),
   }));
-  return { ...report, language: { ...language, contexts } };
+  const picture = image?.picture && { ...image.picture, shares: pictureShares(report, image.picture) };
+  return {
+    ...report,
+    ...(language && { language: { ...language, contexts } }),
+    ...(image && { image: { ...image, picture } }),
+  };
 }

@@ -6,6 +6,7 @@ import type { Trouble } from "../shared-ui/trouble.js";
 import {
   decodeShare,
   firstToken,
+  pictureShares,
   prefillShare,
   prefills,
   type ImageReport,
@@ -36,7 +37,7 @@ export function sections(report: Report): Section[] {
   return [
     gpu(report),
     ...(language ? [languageSection(report, language)] : []),
-    ...(image ? [imageSection(image)] : []),
+    ...(image ? [imageSection(report, image)] : []),
   ];
 }
 
@@ -99,7 +100,7 @@ function languageSection(report: Report, language: LanguageReport): Section {
   return { kind: "language", title: t("benchLanguageOf", { name }), facts, rows, notes, trouble };
 }
 
-function imageSection({ name, info, load, picture, trouble }: ImageReport): Section {
+function imageSection(report: Report, { name, info, load, picture, trouble }: ImageReport): Section {
   const rows: Row[] = [];
   const facts: string[] = [];
   if (info) {
@@ -109,10 +110,11 @@ function imageSection({ name, info, load, picture, trouble }: ImageReport): Sect
   if (picture) {
     facts.push(`${picture.width} × ${picture.height}`);
     const { steps, stepMs, textMs, decodeMs, totalMs } = picture;
+    const shares = pictureShares(report, picture);
     rows.push(
       { label: t("benchText"), value: time(textMs) },
-      { label: t(picture.guidance > 1 ? "benchStepTwice" : "benchStep"), value: time(stepMs) },
-      { label: t("benchDecodePicture"), value: time(decodeMs) },
+      { label: t(picture.guidance > 1 ? "benchStepTwice" : "benchStep"), value: time(stepMs), share: shares.step },
+      { label: t("benchDecodePicture"), value: time(decodeMs), share: shares.decode },
       { label: t("benchPicture", { n: numbers.count(steps) }), value: time(totalMs) },
     );
   }

@@ -5,6 +5,7 @@ import type {
   Estimate,
   GenerateOptions,
   GenerationResult,
+  ImageFlops,
   ImageInfo,
   ImageLoadOptions,
   ImageOptions,
@@ -48,6 +49,7 @@ export interface WirePicture {
   seed: number;
   parameters: string;
   timings: ImageTimings;
+  flops: ImageFlops;
 }
 export type WireGenerateOptions = Omit<GenerateOptions, "signal" | "onReasoning">;
 

@@ -191,7 +191,7 @@ function seen({ picture, step, steps, ms, preview, width = 0, height = 0 }: Wire
   return preview ? { ...event, preview: canvasOf(preview, width, height).transferToImageBitmap() } : event;
 }
 
-function result({ width, height, pixels, latents, seed, parameters, timings }: WirePicture): ImageResult {
+function result({ width, height, pixels, latents, seed, parameters, timings, flops }: WirePicture): ImageResult {
   const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) rgba[4 * i + c] = Math.round((pixels[3 * i + c] ?? 0) * 255);
@@ -208,5 +208,6 @@ function result({ width, height, pixels, latents, seed, parameters, timings }: W
     seed,
     parameters,
     timings,
+    flops,
   };
 }

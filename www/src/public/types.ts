@@ -175,6 +175,14 @@ export interface ImageTimings {
   totalMs: number;
 }
 
+/** Floating-point operations of products, convolutions and attention. */
+export interface ImageFlops {
+  /** A denoising step, with and without the prompt. */
+  step: number;
+  /** Decoding the latents. */
+  decode: number;
+}
+
 export interface ImageResult {
   bitmap: ImageBitmap;
   /** A PNG that tells how it was made in its `parameters` text chunk. */
@@ -187,6 +195,8 @@ export interface ImageResult {
   /** How it was made, as AUTOMATIC1111 writes it. */
   parameters: string;
   timings: ImageTimings;
+  /** What was computed: with `timings` and `roofline()` it tells which part of what the adapter can do was reached. */
+  flops: ImageFlops;
 }
 
 /**
