@@ -21,6 +21,7 @@ use inkstone::gpu::{Family, Gpu, GpuOptions};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use std::env;
+use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Instant;
 
@@ -55,11 +56,9 @@ fn answer(model: &LanguageModel, tokens: usize) -> f64 {
 /// This program once more, by way of another one, to do its part on the device that computes nothing.
 fn again(way: &[&str], part: &str) -> std::io::Result<String> {
     let this = env::current_exe()?;
-    let mut command = Command::new(way.first().map_or(this.as_os_str(), |program| program.as_ref()));
-    if let Some(arguments) = way.get(1..) {
-        command.args(arguments).arg(&this);
-    }
-    let output = command.env("WGPU_BACKEND", "noop").env("WGPU_NOOP_BACKEND", "1").env(PART, part).output()?;
+    let words: Vec<&OsStr> = way.iter().map(OsStr::new).chain([this.as_os_str()]).collect();
+    let device = [("WGPU_BACKEND", "noop"), ("WGPU_NOOP_BACKEND", "1")];
+    let output = Command::new(words[0]).args(&words[1..]).envs(device).env(PART, part).output()?;
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{part}: {text}");
     Ok(text)

@@ -81,7 +81,7 @@ impl Session {
     /// Makes the plans. Nothing is created after this, but for [`Session::score`]'s first call.
     pub async fn new(gpu: &Rc<Gpu>, model: Decoder, capacity: usize, exact: bool, vocab: usize) -> Result<Self> {
         let kv = gpu.allocate("keys and values", || model.cache(gpu, capacity, exact)).await?;
-        let [least, chunk] = chunks(gpu, capacity);
+        let [_, chunk] = chunks(gpu, capacity);
         let inputs = Buffer::storage(gpu, "inputs", STATE + 4 * chunk.max(SCORE) as u64);
         let settings = Buffer::storage(gpu, "settings", 32);
         let history = Buffer::storage(gpu, "history", 8 * vocab as u64);
@@ -128,7 +128,7 @@ impl Session {
             latest: 0,
             score: None,
             readbacks,
-            chunk: FIRST_CHUNK.max(least).min(chunk),
+            chunk: FIRST_CHUNK.min(chunk),
             submit_ms: SUBMIT_MS[0],
             cached: Vec::new(),
             seed: 0,

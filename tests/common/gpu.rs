@@ -29,7 +29,9 @@ pub fn each_folding(mut body: impl FnMut(&str, &Rc<Gpu>)) {
     for family in [Family::Software, Family::Generic] {
         let (tier, max_grid) = (Some(Tier::Base), Some(16));
         let options = GpuOptions { tier, family: Some(family), max_grid, ..GpuOptions::default() };
-        body(family.name(), &block_on(Gpu::open(&options)).expect("an adapter"));
+        let gpu = block_on(Gpu::open(&options)).expect("an adapter");
+        body(family.name(), &gpu);
+        block_on(gpu.idle()).unwrap_or_else(|e| panic!("{}: {e}", family.name()));
     }
 }
 

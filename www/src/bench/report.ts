@@ -84,7 +84,10 @@ export function prefillShare({ bound, language }: Report, { prefillTokensPerSeco
 }
 
 /** Which part of the arithmetic a step and the decoder of a picture take. */
-export function pictureShares({ bound }: Report, { stepMs, decodeMs, flops }: Picture): Record<keyof ImageFlops, number | undefined> {
+export function pictureShares(
+  { bound }: Report,
+  { stepMs, decodeMs, flops }: Picture,
+): Record<keyof ImageFlops, number | undefined> {
   const share = (count: number, ms: number) => bound?.flopsPerSecond && (count * 1000) / ms / bound.flopsPerSecond;
   return { step: share(flops.step, stepMs), decode: share(flops.decode, decodeMs) };
 }
