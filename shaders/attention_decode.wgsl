@@ -1,7 +1,8 @@
 /// One new position's attention, split over the cache. Takes the raw row of q, k and v side by side, normalises (if
 /// asked) and rotates q and k, appends k and v to the cache, and leaves for each head and split an unnormalised sum of
 /// values with its maximum and weight; the next linear merges the splits as it reads (part input_merge).
-/// A workgroup makes one split for all heads that share a key-value head. Parts: rope. Slots: kv. Prologue: HEAD_QUADS, GROUP.
+/// A workgroup makes one split for all heads that share a key-value head. Parts: rope, rotated. Slots: kv. Prologue: HEAD_QUADS, GROUP,
+/// WG.
 /// y: [head][split][head_dim], then [head][split][maximum, weight].
 override HEAD_NORM: bool = false;
 override INTERLEAVED: bool = false;
@@ -18,54 +19,28 @@ struct Params {
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-const WG = 64u;
 const HEAD_DIM = HEAD_QUADS * 4u;
+/// Keys at a time, and the invocations that share the scores of one.
+const KEYS = 64u;
+const LANES = WG / KEYS;
 /// Scores of one head that an invocation looks through for their maximum.
 const RUN = 8u;
-const RUNS = WG / RUN;
+const RUNS = KEYS / RUN;
+/// Quads of results, and how many invocations share the keys of one; each invocation has up to OWNED.
+const QUADS = GROUP * HEAD_QUADS;
+const SHARES = max(1u, WG / QUADS);
+const OWNED = (QUADS * SHARES + WG - 1u) / WG;
+const SHARED = select(1u, QUADS * SHARES, SHARES > 1u);
 const LOWEST = -3.0e38;
 // Row g < GROUP is head g's q; row GROUP is the new k.
-var<workgroup> rows: array<f32, (GROUP + 1u) * HEAD_DIM>;
-var<workgroup> scores: array<f32, GROUP * WG>;
+var<workgroup> rows: array<vec4f, (GROUP + 1u) * HEAD_QUADS>;
+var<workgroup> parts: array<f32, GROUP * WG>; // [head][key][lane]: scores; before, [row][part]: squares
+var<workgroup> weights: array<f32, GROUP * KEYS>; // [head][key]: scores, then weights
 var<workgroup> row_scale: array<f32, GROUP + 1u>;
 var<workgroup> tops: array<f32, GROUP>;
 var<workgroup> run_tops: array<f32, GROUP * RUNS>;
-
-/// Element d of row r before rotation.
-fn raw(r: u32, kv_head: u32, d: u32) -> f32 {
-    if r == GROUP {
-        return x[(p.heads + kv_head) * HEAD_DIM + d];
-    }
-    return x[(kv_head * GROUP + r) * HEAD_DIM + d];
-}
-
-fn normed(r: u32, kv_head: u32, d: u32) -> f32 {
-    let v = raw(r, kv_head, d);
-    if !HEAD_NORM { return v; }
-    if r == GROUP { return v * k_norm[d] * row_scale[r]; }
-    return v * q_norm[d] * row_scale[r];
-}
-
-fn rotated(r: u32, kv_head: u32, d: u32, pos: u32) -> f32 {
-    let v = normed(r, kv_head, d);
-    if d >= p.rope_dims { return v; }
-    let half = p.rope_dims / 2u;
-    var pair = d / 2u;
-    var partner = d ^ 1u;
-    var second = (d & 1u) == 1u;
-    if !INTERLEAVED {
-        second = d >= half;
-        pair = select(d, d - half, second);
-        partner = select(d + half, d - half, second);
-    }
-    let c = rope_turn(pos, frequencies[pair], p.factor);
-    return v * c.x + select(-1.0, 1.0, second) * normed(r, kv_head, partner) * c.y;
-}
-
-fn row_quad(row: u32, d: u32) -> vec4f {
-    let r = row + d * 4u;
-    return vec4f(rows[r], rows[r + 1u], rows[r + 2u], rows[r + 3u]);
-}
+var<workgroup> share_sums: array<vec4f, SHARED>;
+var<workgroup> share_weights: array<f32, SHARED>;
 
 /// The highest score of head g so far, with the latest runs.
 fn top_now(g: u32) -> f32 {
@@ -96,77 +71,80 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     let has_new = stop == end;
     if HEAD_NORM {
-        if lid <= GROUP {
+        const PARTS = 16u;
+        for (var i = lid; i < (GROUP + 1u) * PARTS; i += WG) {
             var sum = 0.0;
-            for (var d = 0u; d < HEAD_DIM; d++) {
-                let v = raw(lid, kv_head, d);
+            for (var d = i % PARTS; d < HEAD_DIM; d += PARTS) {
+                let v = raw(i / PARTS, kv_head, d);
                 sum += v * v;
             }
+            parts[i] = sum;
+        }
+        workgroupBarrier();
+        if lid <= GROUP {
+            var sum = 0.0;
+            for (var i = 0u; i < PARTS; i++) { sum += parts[lid * PARTS + i]; }
             row_scale[lid] = inverseSqrt(sum / f32(HEAD_DIM) + p.eps);
         }
         workgroupBarrier();
     }
-    for (var i = lid; i < (GROUP + 1u) * HEAD_DIM; i += WG) {
-        rows[i] = rotated(i / HEAD_DIM, kv_head, i % HEAD_DIM, pos) * select(1.0, p.scale, i < GROUP * HEAD_DIM);
+    for (var i = lid; i < (GROUP + 1u) * HEAD_QUADS; i += WG) {
+        rows[i] = rotated_quad(i / HEAD_QUADS, kv_head, i % HEAD_QUADS * 4u, pos) * select(1.0, p.scale, i < QUADS);
     }
     if lid < GROUP { tops[lid] = LOWEST; }
     workgroupBarrier();
     let base = kv_head * p.capacity * HEAD_QUADS;
     if has_new && pos < p.capacity {
         for (var i = lid; i < HEAD_QUADS; i += WG) {
-            let k = GROUP * HEAD_DIM + i * 4u;
             let v = (p.heads + p.kv_heads + kv_head) * HEAD_DIM + i * 4u;
-            k_cache[base + pos * HEAD_QUADS + i] = kv_pack(vec4f(rows[k], rows[k + 1u], rows[k + 2u], rows[k + 3u]));
+            k_cache[base + pos * HEAD_QUADS + i] = kv_pack(rows[QUADS + i]);
             v_cache[base + pos * HEAD_QUADS + i] = kv_pack(vec4f(x[v], x[v + 1u], x[v + 2u], x[v + 3u]));
         }
     }
     storageBarrier();
-    // Each invocation gathers up to OWNED of the group's output quads, and for each the sum of the weights.
-    const OWNED = (GROUP * HEAD_QUADS + WG - 1u) / WG;
     var acc: array<vec4f, OWNED>;
     var sums: array<f32, OWNED>;
-    for (var s0 = start; s0 < stop; s0 += WG) {
-        // A key to each invocation, four heads at a time.
-        let s = s0 + lid;
+    for (var s0 = start; s0 < stop; s0 += KEYS) {
+        // Four heads at a time, a key to LANES neighbours.
+        let s = min(s0 + lid / LANES, stop - 1u);
         for (var g = 0u; g < GROUP; g += 4u) {
-            var score = vec4f(LOWEST);
-            if s < stop {
-                let r = min(vec4u(g) + vec4u(0u, 1u, 2u, 3u), vec4u(GROUP)) * HEAD_DIM;
-                score = vec4f();
-                for (var d = 0u; d < HEAD_QUADS; d++) {
-                    let k = kv_unpack(k_cache[base + s * HEAD_QUADS + d]);
-                    score += vec4f(dot(k, row_quad(r.x, d)), dot(k, row_quad(r.y, d)),
-                                   dot(k, row_quad(r.z, d)), dot(k, row_quad(r.w, d)));
-                }
+            let r = min(vec4u(g) + vec4u(0u, 1u, 2u, 3u), vec4u(GROUP)) * HEAD_QUADS;
+            var score = vec4f();
+            for (var d = lid % LANES; d < HEAD_QUADS; d += LANES) {
+                let k = kv_unpack(k_cache[base + s * HEAD_QUADS + d]);
+                score += vec4f(dot(k, rows[r.x + d]), dot(k, rows[r.y + d]), dot(k, rows[r.z + d]), dot(k, rows[r.w + d]));
             }
-            scores[g * WG + lid] = score.x;
-            if g + 1u < GROUP { scores[(g + 1u) * WG + lid] = score.y; }
-            if g + 2u < GROUP { scores[(g + 2u) * WG + lid] = score.z; }
-            if g + 3u < GROUP { scores[(g + 3u) * WG + lid] = score.w; }
+            parts[g * WG + lid] = score.x;
+            if g + 1u < GROUP { parts[(g + 1u) * WG + lid] = score.y; }
+            if g + 2u < GROUP { parts[(g + 2u) * WG + lid] = score.z; }
+            if g + 3u < GROUP { parts[(g + 3u) * WG + lid] = score.w; }
         }
         workgroupBarrier();
+        let size = min(KEYS, stop - s0);
         for (var i = lid; i < GROUP * RUNS; i += WG) {
-            var top = scores[i * RUN];
-            for (var j = 1u; j < RUN; j++) { top = max(top, scores[i * RUN + j]); }
+            var top = LOWEST;
+            for (var j = i * RUN; j < (i + 1u) * RUN; j++) {
+                var score = 0.0;
+                for (var l = 0u; l < LANES; l++) { score += parts[j * LANES + l]; }
+                score = select(LOWEST, score, j % KEYS < size);
+                weights[j] = score;
+                top = max(top, score);
+            }
             run_tops[i] = top;
         }
         workgroupBarrier();
-        for (var g = 0u; g < GROUP; g++) {
-            scores[g * WG + lid] = exp(scores[g * WG + lid] - top_now(g));
-        }
+        for (var i = lid; i < GROUP * KEYS; i += WG) { weights[i] = exp(weights[i] - top_now(i / KEYS)); }
         workgroupBarrier();
-        let size = min(WG, stop - s0);
         for (var o = 0u; o < OWNED; o++) {
             let i = o * WG + lid;
-            if i < GROUP * HEAD_QUADS {
-                let g = i / HEAD_QUADS;
-                let d = i % HEAD_QUADS;
+            if i < QUADS * SHARES {
+                let g = i % QUADS / HEAD_QUADS;
                 let keep = exp(tops[g] - top_now(g));
                 var a = acc[o] * keep;
                 var sum = sums[o] * keep;
-                for (var j = 0u; j < size; j++) {
-                    let weight = scores[g * WG + j];
-                    a += kv_unpack(v_cache[base + (s0 + j) * HEAD_QUADS + d]) * weight;
+                for (var j = i / QUADS; j < size; j += SHARES) {
+                    let weight = weights[g * KEYS + j];
+                    a += kv_unpack(v_cache[base + (s0 + j) * HEAD_QUADS + i % HEAD_QUADS]) * weight;
                     sum += weight;
                 }
                 acc[o] = a;
@@ -176,9 +154,22 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         workgroupBarrier();
         if lid < GROUP { tops[lid] = top_now(lid); }
     }
+    if SHARES > 1u {
+        if lid < QUADS * SHARES {
+            share_sums[lid] = acc[0];
+            share_weights[lid] = sums[0];
+        }
+        workgroupBarrier();
+        if lid < QUADS {
+            for (var i = 1u; i < SHARES; i++) {
+                acc[0] += share_sums[i * QUADS + lid];
+                sums[0] += share_weights[i * QUADS + lid];
+            }
+        }
+    }
     for (var o = 0u; o < OWNED; o++) {
         let i = o * WG + lid;
-        if i < GROUP * HEAD_QUADS {
+        if i < QUADS {
             let head = kv_head * GROUP + i / HEAD_QUADS;
             let at = (head * p.splits + split) * HEAD_DIM + (i % HEAD_QUADS) * 4u;
             y[at] = acc[o].x;

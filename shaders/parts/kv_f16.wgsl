@@ -1,5 +1,4 @@
 // Cache slot: four neighbouring elements of a key or value as f16, in two words.
 alias kv_quad = vec2u;
-const KV_TILE = 16u; // positions that fit workgroup memory, keys and values, up to heads of 256
 fn kv_unpack(w: kv_quad) -> vec4f { return vec4f(unpack2x16float(w.x), unpack2x16float(w.y)); }
 fn kv_pack(v: vec4f) -> kv_quad { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }

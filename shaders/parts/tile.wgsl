@@ -9,8 +9,6 @@ var<workgroup> xt: array<vec4f, TILE_QUADS>; // [quad][input row ^ quad]: neighb
 struct Sums8 { lo: vec4f, hi: vec4f }
 /// What an invocation makes. Named, not indexed: compilers keep an array in memory.
 struct Tile { s0: Sums8, s1: Sums8, s2: Sums8, s3: Sums8, s4: Sums8, s5: Sums8, s6: Sums8, s7: Sums8 }
-/// A quad of each of four weight rows, element by element.
-struct Columns { x: vec4f, y: vec4f, z: vec4f, w: vec4f }
 
 fn tile_weights(row: u32, w: Block32) {
     wt[row] = w.v0;
@@ -24,16 +22,6 @@ fn tile_weights(row: u32, w: Block32) {
 }
 
 fn tile_input(q: u32, row: u32, v: vec4f) { xt[q * TILE_ROWS + (row ^ q)] = v; }
-
-fn columns(a: vec4f, b: vec4f, c: vec4f, d: vec4f) -> Columns {
-    return Columns(vec4f(a.x, b.x, c.x, d.x), vec4f(a.y, b.y, c.y, d.y),
-                   vec4f(a.z, b.z, c.z, d.z), vec4f(a.w, b.w, c.w, d.w));
-}
-
-/// s + w v; four fused multiply-adds to a sum, where `s + dot()` would be five operations.
-fn add_product(s: vec4f, w: Columns, v: vec4f) -> vec4f {
-    return fma(vec4f(v.w), w.w, fma(vec4f(v.z), w.z, fma(vec4f(v.y), w.y, fma(vec4f(v.x), w.x, s))));
-}
 
 fn row_product(s: Sums8, q: u32, row: u32, lo: Columns, hi: Columns) -> Sums8 {
     let v = xt[q * TILE_ROWS + (row ^ q)];

@@ -1,7 +1,7 @@
 //! Attention of rows to rows, without a cache and without a score matrix in memory.
 //!   q: [N * T, ..], k and v: [N * S, ..], columns of H heads of Hd -> [N * T, H * Hd]
 
-use super::parts::{ATTEND_PART, serial};
+use super::parts::{ATTEND_PART, attention_tile, serial};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params};
 
@@ -25,10 +25,6 @@ params! {
         v_first: u32, y_stride: u32, scale: f32,
     }
 }
-
-/// Eights of quads of a head that a workgroup makes; a larger head is made by several workgroups, each of which computes the
-/// scores for itself.
-const VALUE_STEPS: usize = 5;
 
 /// Which columns of which rows attend to which.
 #[derive(Clone, Copy)]
@@ -74,21 +70,23 @@ impl<'g> Attend<'g> {
             );
         }
         let serial = serial(graph.gpu());
-        let steps = quads.div_ceil(8).min(VALUE_STEPS);
-        let mut op = graph
-            .op(if serial { &ATTEND_SERIAL } else { &ATTEND })
-            .part(&ATTEND_PART)
-            .constant("HEAD_DIM", self.head_dim)
-            .constant("HEAD_QUADS", quads)
-            .set("ODD", !self.head_dim.is_multiple_of(4));
-        if !serial {
-            op = op.constant("VALUE_STEPS", steps);
-        }
+        let (op, grid) = match serial {
+            true => (graph.op(&ATTEND_SERIAL).constant("HEAD_QUADS", quads), [0; 3]),
+            false => attention_tile(graph.op(&ATTEND), t, self.n * self.heads, quads),
+        };
         let place = |(t, first): (Tensor<'_>, usize)| (t.stride() as u32, first as u32);
         let ((q_stride, q_first), (k_stride, k_first), (v_stride, v_first)) =
             (place(self.q), place(self.k), place(self.v));
-        let op =
-            op.set("CAUSAL", self.causal).bind(self.q.0).bind(self.k.0).bind(self.v.0).bind(y).params(AttendParams {
+        let op = op
+            .part(&ATTEND_PART)
+            .constant("HEAD_DIM", self.head_dim)
+            .set("ODD", !self.head_dim.is_multiple_of(4))
+            .set("CAUSAL", self.causal)
+            .bind(self.q.0)
+            .bind(self.k.0)
+            .bind(self.v.0)
+            .bind(y)
+            .params(AttendParams {
                 n: self.n as u32,
                 t: t as u32,
                 s: s as u32,
@@ -106,7 +104,7 @@ impl<'g> Attend<'g> {
         let op = op.macs(2 * self.n * self.heads * self.head_dim * seen);
         match serial {
             true => op.dispatch_linear((self.n * self.heads * t).div_ceil(4)),
-            false => op.dispatch([t.div_ceil(32), self.n * self.heads, quads.div_ceil(8 * steps)]),
+            false => op.dispatch(grid),
         }
     }
 }

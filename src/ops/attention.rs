@@ -2,10 +2,10 @@
 //!   q: [T, H * Hd], cache: [K, S, Hd] -> [T, H * Hd]
 
 use super::Bounded;
-use super::parts::{ROPE, kv_part, serial};
+use super::parts::{ROPE, ROTATED, attention_tile, kv_part, serial};
 use super::rope_append::{KvLayer, Rope};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Gpu, Kernel, Params, Tensor, params};
 
 pub(super) static ATTENTION: Kernel = Kernel {
     name: "attention",
@@ -63,11 +63,23 @@ impl Attention<'_> {
         self.window.unwrap_or(0) as u32
     }
 
-    /// Whether [`Attention::decode`] has a variant for this device and these heads.
-    pub fn can_decode(&self, gpu: &crate::gpu::Gpu) -> bool {
+    /// Invocations of [`Attention::decode`], as many as workgroup memory allows; `None`: it has no variant for these heads.
+    fn decoders(&self, gpu: &Gpu) -> Option<usize> {
         let (group, hd) = (self.rope.heads / self.rope.kv_heads, self.rope.head_dim);
-        let memory = ((group + 1) * hd + group * 64 + 10 * group + 1) * 4;
-        !serial(gpu) && memory <= gpu.adapter().workgroup_memory as usize && group < 64
+        let quads = group * hd / 4;
+        let fits = |workgroup: &usize| {
+            let shares = workgroup / quads;
+            let shared = if shares > 1 { 5 * quads * shares } else { 5 };
+            let words = (group + 1) * hd + group * (workgroup + 64) + 10 * group + 1 + shared;
+            // Arrays of vectors begin at whole quads.
+            words * 4 + 64 <= gpu.adapter().workgroup_memory as usize
+        };
+        [256, 128, 64].into_iter().find(fits).filter(|_| !serial(gpu) && group < 64)
+    }
+
+    /// Whether [`Attention::decode`] has a variant for this device and these heads.
+    pub fn can_decode(&self, gpu: &Gpu) -> bool {
+        self.decoders(gpu).is_some()
     }
 
     /// Rotates, appends and attends for a chunk of rows of q, k and v side by side.   -> [T, H * Hd]
@@ -78,10 +90,13 @@ impl Attention<'_> {
         let y = graph.tensor(q.shape());
         let group = r.heads / r.kv_heads;
         let serial = serial(graph.gpu());
-        let op = graph.op(if serial { &ATTENTION_SERIAL } else { &ATTENTION });
+        let quads = r.head_dim / 4;
+        let (op, grid) = match serial {
+            true => (graph.op(&ATTENTION_SERIAL).constant("HEAD_QUADS", quads), [0; 3]),
+            false => attention_tile(graph.op(&ATTENTION), t * group, r.kv_heads, quads),
+        };
         let op = op
             .part(kv_part(self.kv.exact))
-            .constant("HEAD_QUADS", r.head_dim / 4)
             .bind(q)
             .region(&self.kv.k)
             .region(&self.kv.v)
@@ -98,7 +113,7 @@ impl Attention<'_> {
             });
         match serial {
             true => op.dispatch_linear((t * r.heads).div_ceil(4)),
-            false => op.dispatch([(t * group).div_ceil(64), r.kv_heads, 1]),
+            false => op.dispatch(grid),
         }
         y
     }
@@ -107,15 +122,18 @@ impl Attention<'_> {
     #[track_caller]
     pub fn decode<'g>(&self, qkv: Tensor<'g>) -> Tensor<'g> {
         let (graph, r) = (qkv.graph(), &self.rope);
+        let workgroup = self.decoders(graph.gpu()).expect("attention: no variant for these heads");
         // Partial sums, then each one's maximum and weight.
         let y = graph.tensor([r.heads * SPLITS * (r.head_dim + 2)]);
         let norm = r.head_norm;
         graph
             .op(&ATTENTION_DECODE)
             .part(&ROPE)
+            .part(&ROTATED)
             .part(kv_part(self.kv.exact))
             .constant("HEAD_QUADS", r.head_dim / 4)
             .constant("GROUP", r.heads / r.kv_heads)
+            .constant("WG", workgroup)
             .set("HEAD_NORM", norm.is_some())
             .set("INTERLEAVED", r.interleaved)
             .bind(qkv)

@@ -18,6 +18,7 @@ macro_rules! part {
 
 pub(crate) static WEIGHT: Part = part!("weight");
 pub(crate) static ROPE: Part = part!("rope");
+pub(crate) static ROTATED: Part = part!("rotated");
 static KV_F16: Part = part!("kv_f16");
 static KV_F32: Part = part!("kv_f32");
 pub(crate) static INPUT_PLAIN: Part = part!("input_plain");
@@ -26,6 +27,8 @@ pub(crate) static INPUT_MERGE: Part = part!("input_merge");
 pub(crate) static ACTIVATION: Part = part!("activation");
 pub(crate) static CONV: Part = part!("conv");
 static TILE: Part = part!("tile");
+static COLUMNS: Part = part!("columns");
+static ATTENTION_TILE: [Part; 3] = [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
 pub(crate) static ATTEND_PART: Part = part!("attend");
 static REDUCE_SERIAL: Part = part!("reduce_serial");
 static REDUCE_WORKGROUP: Part = part!("reduce_workgroup");
@@ -53,6 +56,7 @@ pub fn parts() -> Vec<&'static Part> {
     [
         &WEIGHT,
         &ROPE,
+        &ROTATED,
         &KV_F16,
         &KV_F32,
         &INPUT_PLAIN,
@@ -61,12 +65,14 @@ pub fn parts() -> Vec<&'static Part> {
         &ACTIVATION,
         &CONV,
         &TILE,
+        &COLUMNS,
         &ATTEND_PART,
         &REDUCE_SERIAL,
         &REDUCE_WORKGROUP,
         &REDUCE_SUBGROUP,
     ]
     .into_iter()
+    .chain(&ATTENTION_TILE)
     .chain(&WEIGHTS)
     .collect()
 }
@@ -116,7 +122,31 @@ pub(crate) const TILE_COLUMNS: usize = 64;
 
 /// Fills the tile slot: tiles of `rows` (32 or 64) rows of input.
 pub(crate) fn tile(op: OpBuilder<'_>, rows: usize) -> OpBuilder<'_> {
-    op.part(&TILE).set("TILE_ROWS", rows as u32)
+    op.part(&TILE).part(&COLUMNS).set("TILE_ROWS", rows as u32)
+}
+
+/// Fills the attention slot for `heads` heads of `quads` quads, each with `queries` queries: also says of how many workgroups
+/// its grid is, [tiles of queries, heads, stretches of the heads' values].
+pub(crate) fn attention_tile(
+    op: OpBuilder<'_>,
+    queries: usize,
+    heads: usize,
+    quads: usize,
+) -> (OpBuilder<'_>, [usize; 3]) {
+    /// Eighths of quads that an invocation can hold for four queries; a larger head is made by several workgroups, each of
+    /// which computes the scores for itself.
+    const MOST: usize = 5;
+    let eights = quads.div_ceil(8);
+    // Eight queries to an invocation read less from workgroup memory, but there must be enough of them for a GPU.
+    let tall = eights <= 2 && queries.div_ceil(64) * heads >= 256;
+    let stretches = eights.div_ceil(MOST);
+    let op = op
+        .parts(&ATTENTION_TILE)
+        .part(&COLUMNS)
+        .constant("HEAD_QUADS", quads)
+        .constant("QUERY_FOURS", if tall { 2usize } else { 1 })
+        .constant("VALUE_STEPS", eights.div_ceil(stretches));
+    (op, [queries.div_ceil(if tall { 64 } else { 32 }), heads, stretches])
 }
 
 /// How the lanes share `groups` sums of `steps` steps: as the table says, but where that leaves most of a GPU idle.

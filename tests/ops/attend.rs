@@ -132,6 +132,19 @@ fn huge_scores() {
     });
 }
 
+/// So many tiles that a GPU's are tall, with one and two steps of values to an invocation.
+#[test]
+fn tall_tiles() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(6);
+        for (head_dim, causal) in [(20, false), (37, false), (64, true)] {
+            for (t, s) in [(65, 70), (130, 130)] {
+                apart(name, gpu, Case { n: 2, heads: 65, head_dim, t, s, causal }, 2.0, &mut numbers);
+            }
+        }
+    });
+}
+
 /// A picture of 128 by 128 latents has more tiles and heads than a small grid.
 #[test]
 fn many_pictures_of_many_heads() {

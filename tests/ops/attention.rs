@@ -96,6 +96,17 @@ fn rows_without_a_token_are_not_written() {
     });
 }
 
+/// So many tiles that a GPU's are tall, with one and two steps of values to an invocation.
+#[test]
+fn tall_tiles() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(6);
+        for (hd, n, pos, window) in [(20, 130, 3, None), (36, 101, 40, Some(50)), (64, 130, 65, None)] {
+            try_case(name, gpu, &heads(128, 64, hd, 10000.0), [130, n, pos], window, &mut numbers);
+        }
+    });
+}
+
 /// A chunk of more heads than one dimension of a grid has workgroups.
 #[test]
 fn more_heads_of_rows_than_one_dimension_of_a_grid() {
