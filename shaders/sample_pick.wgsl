@@ -64,10 +64,9 @@ fn raise_threshold(lid: u32, by_mass: bool, wanted: u32, top: f32, sum: f32, tem
         workgroupBarrier();
         if lid == 0u {
             var need = remaining;
-            var bin = 256u;
             var found = 0u;
-            while bin > 0u {
-                bin--;
+            for (var above = 256u; above > 0u; above--) {
+                let bin = above - 1u;
                 let here = atomicLoad(&bins[bin]);
                 if here > 0u { found = bin; }
                 if here >= need { break; }
@@ -159,10 +158,7 @@ fn main(@builtin(local_invocation_index) lid: u32) {
             let r = pcg(pcg(state[2] ^ pcg(state[3])) ^ pcg(state[4] + 0x9e3779b9u));
             var left = u32(f32(r >> 8u) / 16777216.0 * f32(whole));
             var owner = 0u;
-            while owner < WG - 1u && left >= masses[owner] {
-                left -= masses[owner];
-                owner++;
-            }
+            for (; owner < WG - 1u && left >= masses[owner]; owner++) { left -= masses[owner]; }
             choice = greedy;
             for (var i = owner * each; i < min(owner * each + each, p.vocab); i++) {
                 let l = logits[i];

@@ -72,6 +72,39 @@ fn files_stay_small() {
     }
 }
 
+/// Natively wgpu is told that every loop ends.
+#[test]
+fn loops_count_to_a_bound() {
+    /// What does not count up by something or halve.
+    fn endless(text: &str) -> Vec<String> {
+        let counts = |header: &str| {
+            let step = header.rsplit(';').next().unwrap_or_default();
+            ["++)", "--)"].iter().any(|s| step.contains(s))
+                || ["+= ", "*= 2u", "/= 2u"].iter().any(|s| step.contains(s))
+        };
+        let bounded = |header: &str| header.split(';').nth(1).is_some_and(|c| ["<", ">"].iter().any(|s| c.contains(s)));
+        let code = |line: &str| line.split("//").next().unwrap_or_default().trim().to_string();
+        let words =
+            |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "while" || w == "loop");
+        let bad = |line: &str| {
+            let headers: Vec<_> =
+                line.match_indices("for (").map(|(at, _)| line[at..].split(" {").next().unwrap()).collect();
+            words(line) || headers.iter().any(|h| !counts(h) || !bounded(h))
+        };
+        text.lines().map(code).filter(|line| bad(line)).collect()
+    }
+    for folder in ["shaders", "shaders/parts"] {
+        for stem in files(folder).into_keys() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{stem}.wgsl"));
+            assert_eq!(endless(&std::fs::read_to_string(path).unwrap()), Vec::<String>::new(), "{folder}/{stem}.wgsl");
+        }
+    }
+    for bad in ["while x {", "loop {", "for (;;) {", "for (var i = 0u; ; i++) {", "for (; a < b; a = f(a)) {"] {
+        assert_eq!(endless(bad), [bad], "found");
+    }
+    assert_eq!(endless("for (var i = 0u; i < n; i += 4u) { x += 1u; } // while"), Vec::<String>::new());
+}
+
 #[test]
 fn a_prologue_has_at_most_three_lines_and_the_files_follow_as_they_are() {
     for (label, variant) in all() {
