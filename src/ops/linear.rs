@@ -163,9 +163,11 @@ impl<'g> Tensor<'g> {
             let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", workgroup as u32);
             (op, [invocations.div_ceil(workgroup), t.div_ceil(16)])
         } else {
-            // Taller tiles were slower at a prompt's 512 rows and little quicker at a picture's.
-            let op = tile(self.graph().op(&LINEAR_TILE), 32);
-            (op, [slice.rows.div_ceil(TILE_COLUMNS), t.div_ceil(32)])
+            // A taller tile reads less from workgroup memory, but there must be enough of them for a GPU.
+            let columns = slice.rows.div_ceil(TILE_COLUMNS);
+            let height = if t.div_ceil(64) * columns >= 512 { 64 } else { 32 };
+            let op = tile(self.graph().op(&LINEAR_TILE), height);
+            (op, [columns, t.div_ceil(height)])
         };
         op.parts(weight_parts(slice.dtype))
             .part(&ACTIVATION)

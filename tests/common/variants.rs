@@ -20,6 +20,8 @@ const ATTEND_DIMS: [usize; 15] = [1, 2, 3, 4, 5, 8, 10, 32, 40, 64, 80, 128, 160
 const ACTIVATIONS: [Activation; 4] = [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu];
 /// Heads that share a key-value head.
 const GROUPS: [usize; 7] = [1, 2, 3, 4, 5, 7, 8];
+/// Heads enough for a GPU's tall tiles.
+const MANY: usize = 256;
 /// Smallest subgroups that devices have.
 const SUBGROUPS: [u32; 4] = [4, 8, 16, 32];
 
@@ -130,6 +132,11 @@ fn record_linear(g: &Graph, m: &Memory) {
                 }
             }
         }
+        // So many tiles that a GPU's are tall.
+        for gate in [None, Some(Gate::Silu)] {
+            let x = g.tensor([512 * 64, 256]);
+            x.linear_with(&m.weight(dtype, 6, 256), Linear { gate, ..Linear::default() });
+        }
         for head_dim in if dtype == DType::F16 { &HEAD_DIMS[..] } else { &[64, 128][..] } {
             let w = m.weight(dtype, 6, 4 * head_dim.next_multiple_of(64));
             let k = w.shape().last();
@@ -177,6 +184,11 @@ fn record_heads(g: &Graph, m: &Memory) {
                 if attention.can_decode(g.gpu()) {
                     attention.decode(m.rows(g, 1, width));
                 }
+                if group == 1 && mask < 2 {
+                    // So many tiles that a GPU's are tall.
+                    let rope = Rope { heads: MANY, kv_heads: MANY, ..attention.rope.clone() };
+                    Attention { rope, ..attention }.prefill(m.rows(g, 1, 3 * MANY * head_dim));
+                }
             }
         }
     }
@@ -213,6 +225,8 @@ fn record_pictures(g: &Graph, m: &Memory) {
         let rows = m.rows(g, 6, head_dim);
         for causal in [false, true] {
             Attend { n: 1, heads: 1, head_dim, q: (rows, 0), k: (rows, 0), v: (rows, 0), causal }.run();
+            let many = m.rows(g, MANY, head_dim);
+            Attend { n: MANY, heads: 1, head_dim, q: (many, 0), k: (many, 0), v: (many, 0), causal }.run();
         }
     }
 }

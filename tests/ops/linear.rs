@@ -112,6 +112,19 @@ fn shapes_around_every_edge() {
     });
 }
 
+/// So many tiles that a GPU's are tall, the last with a single row.
+#[test]
+fn tall_tiles() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(14);
+        let t = 64 * 255 + 1;
+        let plain = Case { t, k: 36, slices: &[(DType::F32, 65)], bias: true, residual: true, ..PLAIN };
+        try_case(name, gpu, &plain, &mut numbers);
+        let gated = Case { k: 32, slices: &[(DType::Q8_0, 66)], residual: false, gate: Some(Gate::Silu), ..plain };
+        try_case(name, gpu, &Case { rows: Some(t - 70), ..gated }, &mut numbers);
+    });
+}
+
 /// Everything that can be fused, in every combination, with and without a tail of K.
 #[test]
 fn fusions() {
