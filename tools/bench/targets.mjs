@@ -82,11 +82,8 @@ export function targets({ modes }) {
   return found;
 }
 
-const CHUNKS =
-  "a prompt went through in chunks of 4 rows, and the kernel makes 16 in nearly the same time. Since this run chunks have " +
-  "16 rows, and Inkstone by itself reads 2.0 times as fast at 128 and 1.5 times at 512: next, the whole run once more.";
 /** Why a target is missed or open, and what comes next: `mode: { what: why }`. */
-const REASONS = { real: { "prefill of 128": CHUNKS, "prefill of 512": CHUNKS } };
+const REASONS = {};
 
 const OUTCOMES = new Map([
   [true, "met"],

@@ -157,6 +157,13 @@ impl Half {
         self.parts.iter().map(|p| p.plan.dispatches() * p.bands.map_or(1, |[early, bands]| early + bands)).sum()
     }
 
+    /// Runs every plan once on whatever is there, without waiting.
+    fn warm(&self) {
+        let mut batch = Batch::new(&self.gpu);
+        self.parts.iter().for_each(|part| batch.run(&part.plan));
+        batch.submit();
+    }
+
     /// Runs everything: rows of `channels[0]` numbers to rows of `channels[1]`.
     async fn run(&self, rows: impl Iterator<Item = f32>, abort: &Abort) -> Result<Vec<f32>> {
         let mut padded = vec![0f32; self.input.size as usize / 4];
@@ -244,6 +251,11 @@ impl ImageDecoder {
     pub async fn new(gpu: &Rc<Gpu>, vae: &Vae, size: [usize; 2], budget: u64) -> Result<Self> {
         let half = Half::new(gpu, &vae.decoder, size, budget).await?;
         Ok(ImageDecoder { half, unsigned: matches!(vae.config, VaeConfig::Tiny(_)) })
+    }
+
+    /// Runs its dispatches once on whatever is there, without waiting: drivers compile at first use.
+    pub fn warm(&self) {
+        self.half.warm();
     }
 
     /// Latents' height and width.

@@ -2,7 +2,7 @@
 
 use super::painter::{Painter, Shape};
 use super::text::TextEncoder;
-use super::{ImageBytes, ImageModel};
+use super::{DECODE_BUDGET, ImageBytes, ImageModel};
 use crate::generate::autoencoder::ImageDecoder;
 use crate::gpu::Family;
 use crate::load::{Abort, Bound, Origin, Progress, stream};
@@ -17,15 +17,26 @@ impl ImageModel {
         let [h, w] = [height / factor, width / factor];
         let tokens = self.text.iter().map(TextEncoder::positions).max().unwrap_or(0);
         let shape = Shape { h, w, tokens, guided: self.guided(self.defaults.guidance), known: false };
+        // On adapters that compute on the CPU a step takes longer than a compiler.
+        let slow = self.gpu.adapter().family == Family::Software;
         let painter = match Painter::new(&self.gpu, &self.unet, shape).await {
             Err(Error::TooLarge { .. }) => return Ok(()),
             painter => painter?,
         };
-        // There, a step takes longer than a compiler.
-        if self.gpu.adapter().family != Family::Software {
+        if !slow {
             painter.warm();
         }
         self.painter.replace(Some(painter));
+        match ImageDecoder::new(&self.gpu, &self.vae, [h, w], DECODE_BUDGET).await {
+            Err(Error::TooLarge { .. }) => {}
+            decoder => {
+                let decoder = decoder?;
+                if !slow {
+                    decoder.warm();
+                }
+                self.decoder.replace(Some(decoder));
+            }
+        }
         if !self.releases_text {
             for encoder in &self.text {
                 encoder.ready(encoder.want(0)).await?;
