@@ -69,10 +69,12 @@ impl<'g> Attend<'g> {
                 "attend: heads of whole quads begin at a whole quad"
             );
         }
-        let serial = serial(graph.gpu());
-        let (op, grid) = match serial {
-            true => (graph.op(&ATTEND_SERIAL).constant("HEAD_QUADS", quads), [0; 3]),
-            false => attention_tile(graph.op(&ATTEND), t, self.n * self.heads, quads),
+        let (op, tiles) = match serial(graph.gpu()) {
+            true => (graph.op(&ATTEND_SERIAL).constant("HEAD_QUADS", quads), None),
+            false => {
+                let (op, grid) = attention_tile(graph.op(&ATTEND), t, self.n * self.heads, quads);
+                (op, Some(grid))
+            }
         };
         let place = |(t, first): (Tensor<'_>, usize)| (t.stride() as u32, first as u32);
         let ((q_stride, q_first), (k_stride, k_first), (v_stride, v_first)) =
@@ -102,9 +104,9 @@ impl<'g> Attend<'g> {
             });
         let seen: usize = if self.causal { (1..=t).map(|row| row.min(s)).sum() } else { t * s };
         let op = op.macs(2 * self.n * self.heads * self.head_dim * seen);
-        match serial {
-            true => op.dispatch_linear((self.n * self.heads * t).div_ceil(4)),
-            false => op.dispatch(grid),
+        match tiles {
+            None => op.dispatch_linear((self.n * self.heads * t).div_ceil(4)),
+            Some(grid) => op.dispatch(grid),
         }
     }
 }

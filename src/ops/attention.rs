@@ -89,11 +89,13 @@ impl Attention<'_> {
         let (graph, [t, _], r) = (q.graph(), q.rows(), &self.rope);
         let y = graph.tensor(q.shape());
         let group = r.heads / r.kv_heads;
-        let serial = serial(graph.gpu());
         let quads = r.head_dim / 4;
-        let (op, grid) = match serial {
-            true => (graph.op(&ATTENTION_SERIAL).constant("HEAD_QUADS", quads), [0; 3]),
-            false => attention_tile(graph.op(&ATTENTION), t * group, r.kv_heads, quads),
+        let (op, tiles) = match serial(graph.gpu()) {
+            true => (graph.op(&ATTENTION_SERIAL).constant("HEAD_QUADS", quads), None),
+            false => {
+                let (op, grid) = attention_tile(graph.op(&ATTENTION), t * group, r.kv_heads, quads);
+                (op, Some(grid))
+            }
         };
         let op = op
             .part(kv_part(self.kv.exact))
@@ -111,9 +113,9 @@ impl Attention<'_> {
                 window: self.window(),
                 scale: self.scale(),
             });
-        match serial {
-            true => op.dispatch_linear((t * r.heads).div_ceil(4)),
-            false => op.dispatch(grid),
+        match tiles {
+            None => op.dispatch_linear((t * r.heads).div_ceil(4)),
+            Some(grid) => op.dispatch(grid),
         }
         y
     }

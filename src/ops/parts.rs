@@ -133,7 +133,7 @@ pub(crate) fn attention_tile(
     heads: usize,
     quads: usize,
 ) -> (OpBuilder<'_>, [usize; 3]) {
-    /// Eighths of quads that an invocation can hold for four queries; a larger head is made by several workgroups, each of
+    /// Eights of quads that an invocation can hold for four queries; a larger head is made by several workgroups, each of
     /// which computes the scores for itself.
     const MOST: usize = 5;
     let eights = quads.div_ceil(8);

@@ -27,15 +27,13 @@ impl ImageModel {
             painter.warm();
         }
         self.painter.replace(Some(painter));
-        match ImageDecoder::new(&self.gpu, &self.vae, [h, w], DECODE_BUDGET).await {
-            Err(Error::TooLarge { .. }) => {}
-            decoder => {
-                let decoder = decoder?;
-                if !slow {
-                    decoder.warm();
-                }
-                self.decoder.replace(Some(decoder));
+        let decoder = ImageDecoder::new(&self.gpu, &self.vae, [h, w], DECODE_BUDGET).await;
+        if !matches!(decoder, Err(Error::TooLarge { .. })) {
+            let decoder = decoder?;
+            if !slow {
+                decoder.warm();
             }
+            self.decoder.replace(Some(decoder));
         }
         if !self.releases_text {
             for encoder in &self.text {
