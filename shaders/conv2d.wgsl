@@ -1,21 +1,16 @@
 /// y = conv(x, w) (+ bias) (+ a value per picture and channel) (+ residual), then an activation: implicit GEMM. A workgroup
 /// of 64 makes a tile of TILE_ROWS pixels by 64 output channels, 32 input channels of one tap at a time.
-/// Slots: weight, conv, tile, activation.
+/// Slots: weight, conv, tile, ends.
 fn load_x(first: i32, q: u32) -> vec4f {
-    if first < 0 || (C_TAIL && q >= p.c_quads) { return vec4f(); }
+    if first < 0 || q >= p.c_quads { return vec4f(); }
     return x[u32(first) + q];
 }
 
 fn put8(t: u32, r: u32, sums: Sums8) {
     let to = place(t);
-    put(to, r, sums.lo.x);
-    put(to, r + 8u, sums.lo.y);
-    put(to, r + 16u, sums.lo.z);
-    put(to, r + 24u, sums.lo.w);
-    put(to, r + 32u, sums.hi.x);
-    put(to, r + 40u, sums.hi.y);
-    put(to, r + 48u, sums.hi.z);
-    put(to, r + 56u, sums.hi.w);
+    let lo = vec4u(r) + vec4u(0u, 8u, 16u, 24u);
+    put4(to, lo, sums.lo);
+    put4(to, lo + 32u, sums.hi);
 }
 
 /// A pixel whose input an invocation brings: picture, and the input's row and column at the kernel's top left.
@@ -76,14 +71,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         }
     }
     let r = r0 + tc;
-    put8(t, r, sums.s0);
-    put8(t + 8u, r, sums.s1);
-    put8(t + 16u, r, sums.s2);
-    put8(t + 24u, r, sums.s3);
-    if TILE_ROWS > 32u {
-        put8(t + 32u, r, sums.s4);
-        put8(t + 40u, r, sums.s5);
-        put8(t + 48u, r, sums.s6);
-        put8(t + 56u, r, sums.s7);
+    for (var i = 0u; i < TILE_ROWS; i += 8u) {
+        put8(t + i, r, sums.s0);
+        sums = tile_shift(sums);
     }
 }

@@ -1,6 +1,7 @@
 /// As conv2d, without barriers: an invocation makes up to 16 pixels by eight output channels in memory of its own. For adapters
-/// that compute on the CPU. Slots: weight, conv, activation.
+/// that compute on the CPU. Slots: weight, conv, ends.
 override WG: u32 = 4u;
+override C_TAIL: bool = false;
 const PIXELS = 16u;
 
 /// No branch here: SwiftShader's compiler took minutes over them.
@@ -58,13 +59,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         let to = place(t + i);
         let v = sums[2u * i];
         let u = sums[2u * i + 1u];
-        put(to, r, v.x);
-        put(to, r + 1u, v.y);
-        put(to, r + 2u, v.z);
-        put(to, r + 3u, v.w);
-        put(to, r + 4u, u.x);
-        put(to, r + 5u, u.y);
-        put(to, r + 6u, u.z);
-        put(to, r + 7u, u.w);
+        put4(to, vec4u(r) + vec4u(0u, 1u, 2u, 3u), v);
+        put4(to, vec4u(r) + vec4u(4u, 5u, 6u, 7u), u);
     }
 }

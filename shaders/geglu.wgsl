@@ -1,4 +1,4 @@
-/// y[t, i] = x[t, i] * gelu(x[t, i + dim]): values and gates side by side in a row (Shazeer 2020). Slots: activation.
+/// y[t, i] = x[t, i] * gelu(x[t, i + dim]): values and gates side by side in a row (Shazeer 2020). Slots: gelu.
 struct Params { t: u32, dim: u32, x_stride: u32, y_stride: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

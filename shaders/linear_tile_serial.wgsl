@@ -1,14 +1,10 @@
 /// As linear_tile, without barriers: an invocation makes up to 16 input rows by eight weight rows in memory of its own. For
-/// adapters that compute on the CPU. Slots: weight, activation.
+/// adapters that compute on the CPU. Slots: weight, linear, ends.
 const ROWS = 16u;
 override WG: u32 = 4u;
-override HAS_BIAS: bool = false;
-override HAS_RESIDUAL: bool = false;
-override GATED: bool = false;
-override GEGLU: bool = false;
 override K_TAIL: bool = false;
 override BOUNDED: bool = false;
-struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32 }
+struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32, ends: u32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
@@ -27,46 +23,19 @@ fn load_block(row: u32, b: u32) -> Block32 {
                    load_x(row, q + 4u), load_x(row, q + 5u), load_x(row, q + 6u), load_x(row, q + 7u));
 }
 
-fn put(t: u32, r: u32, n: u32, value: f32) {
-    if t >= n || r >= p.rows { return; }
-    let at = t * p.y_stride + p.y_row + r;
-    var v = value;
-    if HAS_BIAS && !GATED { v += bias[p.y_row + r]; }
-    if HAS_RESIDUAL { v += residual[at]; }
-    y[at] = activate(v);
-}
-
-fn put4(t: u32, r: u32, n: u32, v: vec4f) {
-    put(t, r, n, v.x);
-    put(t, r + 1u, n, v.y);
-    put(t, r + 2u, n, v.z);
-    put(t, r + 3u, n, v.w);
-}
-
-/// Four rows of the result, of what w makes of x: rows r, then those gate_rows further.
-fn gate(r: vec4u, dots: vec4f, others: vec4f) -> vec4f {
-    var v = dots;
-    var u = others;
-    if HAS_BIAS {
-        v += vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]);
-        let s = r + p.gate_rows;
-        u += vec4f(bias[s.x], bias[s.y], bias[s.z], bias[s.w]);
-    }
-    if GEGLU { return v * gelu4(u); }
-    return v / (1.0 + exp(-v)) * u;
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
     var n = p.t;
     if BOUNDED { n = min(n, state[1]); }
     let group = wid.x * WG + lid;
     let t = (wid.y + wid.z * nwg.y) * ROWS;
-    let each = select(8u, 4u, GATED);
+    let is_gated = has(GATED);
+    let each = select(8u, 4u, is_gated);
     if t >= n || group * each >= p.rows { return; }
     let last = p.rows - 1u;
-    let r = min(vec4u(group * each) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
-    let s = select(min(r + 4u, vec4u(last)), r + p.gate_rows, GATED);
+    let to = vec4u(group * each) + vec4u(0u, 1u, 2u, 3u);
+    let r = min(to, vec4u(last));
+    let s = select(min(r + 4u, vec4u(last)), r + p.gate_rows, is_gated);
     let first = r * p.blocks;
     let second = s * p.blocks;
     let rows = min(ROWS, n - t);
@@ -90,11 +59,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     for (var i = 0u; i < rows; i++) {
         let v = sums[2u * i];
         let u = sums[2u * i + 1u];
-        if GATED {
-            put4(t + i, group * 4u, n, gate(r, v, u));
+        let y_first = (t + i) * p.y_stride + p.y_row;
+        if is_gated {
+            put4(y_first, to, gated(r, v, u));
         } else {
-            put4(t + i, group * 8u, n, v);
-            put4(t + i, group * 8u + 4u, n, u);
+            put4(y_first, to, v);
+            put4(y_first, to + 4u, u);
         }
     }
 }

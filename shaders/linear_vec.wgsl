@@ -1,14 +1,10 @@
 /// y[r] = sum_k w[r, k] * x[k] (+ bias[r]) (+ residual[r]); one input row. A group of lanes makes four rows.
-/// GATED: rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x), or with GEGLU
+/// With a gate, rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x), or
 /// (w[r] x) * gelu(w[r + gate_rows] x).
-/// Slots: weight, input, reduce, activation.
+/// Slots: weight, input, reduce, linear, ends.
 override WG: u32 = 64u;
-override HAS_BIAS: bool = false;
-override HAS_RESIDUAL: bool = false;
-override GATED: bool = false;
-override GEGLU: bool = false;
 override K_TAIL: bool = false;
-struct Params { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32 }
+struct Params { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32, ends: u32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> norm: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
@@ -22,29 +18,12 @@ fn input_block(b: u32) -> Block32 {
                    input_quad(q + 4u), input_quad(q + 5u), input_quad(q + 6u), input_quad(q + 7u));
 }
 
-fn put(r: u32, value: f32) {
-    if r >= p.rows { return; }
-    let at = p.y_row + r;
-    var v = value;
-    if HAS_BIAS && !GATED { v += bias[at]; }
-    if HAS_RESIDUAL { v += residual[at]; }
-    y[at] = activate(v);
-}
-
-/// Two rows of the result, of what w makes of x: rows r and r + 1, then those gate_rows further.
-fn gate(r: vec4u, dots: vec4f) -> vec2f {
-    var v = dots;
-    if HAS_BIAS { v += vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]); }
-    if GEGLU { return v.xy * gelu4(v).zw; }
-    return v.xy / (1.0 + exp(-v.xy)) * v.zw;
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
     let group = reduce_group(wid.x + wid.y * nwg.x, lid);
     let last = p.rows - 1u;
     var r = vec4u(group * 4u) + vec4u(0u, 1u, 2u, 3u);
-    if GATED {
+    if has(GATED) {
         let g = min(vec2u(group * 2u) + vec2u(0u, 1u), vec2u(last));
         r = vec4u(g, g + p.gate_rows);
     } else {
@@ -62,14 +41,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     }
     let dots = reduce_sum4(acc, lid) * scale;
     if reduce_lane(lid) != 0u { return; }
-    if GATED {
-        let gated = gate(r, dots);
-        put(group * 2u, gated.x);
-        put(group * 2u + 1u, gated.y);
+    if has(GATED) {
+        // Two rows: what .zw of them would be lies past the end.
+        put4(p.y_row, vec4u(group * 2u, group * 2u + 1u, p.rows, p.rows), gated(r, dots, dots.zwzw));
     } else {
-        put(group * 4u, dots.x);
-        put(group * 4u + 1u, dots.y);
-        put(group * 4u + 2u, dots.z);
-        put(group * 4u + 3u, dots.w);
+        put4(p.y_row, vec4u(group * 4u) + vec4u(0u, 1u, 2u, 3u), dots);
     }
 }

@@ -1,16 +1,12 @@
 /// What the convolutions share: bindings, parameters, and where an output pixel reads and is written.
 /// Tensors hold rows of pixels, channels innermost: [n, rows, width, C]. A tensor may hold a band of a picture's rows: the
 /// picture's row that its first row is, is mul * state[0] + add. Rows outside the picture are zeros to a convolution.
-override HAS_BIAS: bool = false;
-override HAS_CHANNELS: bool = false;
-override HAS_RESIDUAL: bool = false;
 override BANDED: bool = false;
-override C_TAIL: bool = false;
 struct Params {
     pixels: u32, out_w: u32, out_pixels: u32, side: u32, stride: u32, pad: u32, up: u32,
     x_rows: u32, x_w: u32, x_quads: u32, c_quads: u32, c_blocks: u32, limit_h: u32, limit_w: u32,
     rows: u32, y_row: u32, y_stride: u32, y_rows: u32, r_rows: u32, channels_stride: u32, channels_first: u32,
-    out_mul: i32, out_add: i32, x_mul: i32, x_add: i32, y_mul: i32, y_add: i32, r_mul: i32, r_add: i32,
+    ends: u32, out_mul: i32, out_add: i32, x_mul: i32, x_add: i32, y_mul: i32, y_add: i32, r_mul: i32, r_add: i32,
 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -57,11 +53,26 @@ fn place(t: u32) -> Place {
                  (t < p.pixels) & (u32(row) < p.y_rows));
 }
 
-fn put(to: Place, r: u32, value: f32) {
-    if !to.inside | (r >= p.rows) { return; }
+/// Writes channels r of a pixel, with what is added and what it ends with.
+fn put4(to: Place, r: vec4u, value: vec4f) {
+    if !to.inside { return; }
     var v = value;
-    if HAS_BIAS { v += bias[p.y_row + r]; }
-    if HAS_CHANNELS { v += channels[to.channels + r]; }
-    if HAS_RESIDUAL { v += residual[to.residual + r]; }
-    y[to.y + r] = activate(v);
+    if has(BIAS) {
+        let i = p.y_row + r;
+        v += vec4f(bias[i.x], bias[i.y], bias[i.z], bias[i.w]);
+    }
+    if has(CHANNELS) {
+        let i = to.channels + r;
+        v += vec4f(channels[i.x], channels[i.y], channels[i.z], channels[i.w]);
+    }
+    if has(RESIDUAL) {
+        let i = to.residual + r;
+        v += vec4f(residual[i.x], residual[i.y], residual[i.z], residual[i.w]);
+    }
+    v = activate4(v);
+    let at = to.y + r;
+    if r.x < p.rows { y[at.x] = v.x; }
+    if r.y < p.rows { y[at.y] = v.y; }
+    if r.z < p.rows { y[at.z] = v.z; }
+    if r.w < p.rows { y[at.w] = v.w; }
 }

@@ -28,6 +28,9 @@ fn row_product(s: Sums8, q: u32, row: u32, lo: Columns, hi: Columns) -> Sums8 {
     return Sums8(add_product(s.lo, lo, v), add_product(s.hi, hi, v));
 }
 
+/// The sums of the next rows in front: a loop that writes them out is a small program, and indexes nothing.
+fn tile_shift(s: Tile) -> Tile { return Tile(s.s1, s.s2, s.s3, s.s4, s.s5, s.s6, s.s7, s.s7); }
+
 /// The sums and what is in workgroup memory.
 fn tile_product(sums: Tile, tr: u32, tc: u32) -> Tile {
     var s = sums;

@@ -1,8 +1,8 @@
 //! Convolution of feature maps: implicit GEMM, no column buffer.   x: [N, H, W, C], w: [O, side, side, C] -> [N, H', W', O]
 
-use super::activation::Activation;
+use super::activation::{Activation, Ends};
 use super::map::{Map, Rows};
-use super::parts::{ACTIVATION, CONV, TILE_COLUMNS, serial, tile, weight_parts};
+use super::parts::{CONV, TILE_COLUMNS, ends_with, serial, tile, weight_parts};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, Weight, params};
 
@@ -27,7 +27,7 @@ params! {
         pixels: u32, out_w: u32, out_pixels: u32, side: u32, stride: u32, pad: u32, up: u32,
         x_rows: u32, x_w: u32, x_quads: u32, c_quads: u32, c_blocks: u32, limit_h: u32, limit_w: u32,
         rows: u32, y_row: u32, y_stride: u32, y_rows: u32, r_rows: u32, channels_stride: u32, channels_first: u32,
-        out_mul: i32, out_add: i32, x_mul: i32, x_add: i32, y_mul: i32, y_add: i32, r_mul: i32, r_add: i32,
+        ends: u32, out_mul: i32, out_add: i32, x_mul: i32, x_add: i32, y_mul: i32, y_add: i32, r_mul: i32, r_add: i32,
     }
 }
 
@@ -83,10 +83,18 @@ impl<'g> Map<'g> {
         let banded = [self.rows, rows, y.rows, residual].iter().any(|r| r.mul != 0);
         let pixels = self.n * rows.count * out_w;
         let serial = serial(graph.gpu());
+        let ends = Ends {
+            bias: with.bias.is_some(),
+            residual: with.residual.is_some(),
+            channels: with.channels.is_some(),
+            gate: None,
+            activation: with.activation,
+        };
         for slice in w.slices() {
             let (op, columns, tiles) = match serial {
                 true => {
-                    let op = graph.op(&CONV2D_SERIAL).set("WG", 4u32);
+                    let c_tail = !self.channels().is_multiple_of(CHANNEL_BLOCK);
+                    let op = graph.op(&CONV2D_SERIAL).set("WG", 4u32).set("C_TAIL", c_tail);
                     (op, slice.rows.div_ceil(8).div_ceil(4), pixels.div_ceil(16))
                 }
                 false => {
@@ -96,16 +104,8 @@ impl<'g> Map<'g> {
                     (tile(graph.op(&CONV2D), height), columns, pixels.div_ceil(height))
                 }
             };
-            let op = op
-                .parts(weight_parts(slice.dtype))
-                .part(&CONV)
-                .part(&ACTIVATION)
-                .set("ACTIVATION", with.activation as u32)
-                .set("HAS_BIAS", with.bias.is_some())
-                .set("HAS_CHANNELS", with.channels.is_some())
-                .set("HAS_RESIDUAL", with.residual.is_some())
+            let op = ends_with(op.parts(weight_parts(slice.dtype)).part(&CONV), graph.gpu(), ends)
                 .set("BANDED", banded)
-                .set("C_TAIL", !self.channels().is_multiple_of(CHANNEL_BLOCK))
                 .weight(slice)
                 .bind(self.t)
                 .vector(with.bias)
@@ -138,6 +138,7 @@ impl<'g> Map<'g> {
                 r_rows: residual.count as u32,
                 channels_stride: with.channels.map_or(0, |c| if c.0.rows()[0] == 1 { 0 } else { c.0.stride() as u32 }),
                 channels_first: with.channels.map_or(0, |c| c.1 as u32),
+                ends: ends.bits(),
                 out_mul: rows.mul,
                 out_add: rows.add,
                 x_mul: self.rows.mul,

@@ -1,6 +1,6 @@
 //! `y = x * gelu(gate)` for values and gates side by side (Shazeer 2020).   [T, 2F] -> [T, F]
 
-use super::parts::ACTIVATION;
+use super::parts::GELU;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params};
 
@@ -21,7 +21,7 @@ impl<'g> Tensor<'g> {
         let dim = both / 2;
         let y = self.graph().tensor([t, dim]);
         let (x_stride, y_stride) = (self.stride() as u32, y.stride() as u32);
-        let op = self.graph().op(&GEGLU).part(&ACTIVATION).bind(self).bind(y);
+        let op = self.graph().op(&GEGLU).part(&GELU).bind(self).bind(y);
         op.params(GegluParams { t: t as u32, dim: dim as u32, x_stride, y_stride })
             .dispatch_linear((t * dim).div_ceil(64));
         y

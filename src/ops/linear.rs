@@ -3,9 +3,10 @@
 //! One row (decode) is a matrix-vector product that reads the weights once; many rows (prefill) are tiled.
 
 use super::Bounded;
-use super::activation::{Activation, Gate};
+use super::activation::{Activation, Ends, Gate};
 use super::parts::{
-    ACTIVATION, INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, TILE_COLUMNS, reduce_by, serial, tile, tuning_for, weight_parts,
+    INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, TILE_COLUMNS, ends_with, reduce_by, serial, tile, tuning_for,
+    weight_parts,
 };
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params};
@@ -31,10 +32,15 @@ pub(super) static LINEAR_TILE_SERIAL: Kernel = Kernel {
     fields: TileParams::FIELDS,
 };
 
-params! { struct VecParams { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32 } }
+params! {
+    struct VecParams {
+        k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32, ends: u32,
+    }
+}
 params! {
     struct TileParams {
         t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32,
+        ends: u32,
     }
 }
 
@@ -56,6 +62,13 @@ pub struct Linear<'a, 'g> {
     pub into: Option<Tensor<'g>>,
     /// How many of the rows hold tokens: see [`super::Rope`].
     pub state: Option<&'a Region>,
+}
+
+impl Linear<'_, '_> {
+    fn ends(&self) -> Ends {
+        let Linear { bias, residual, gate, activation, .. } = *self;
+        Ends { bias: bias.is_some(), residual: residual.is_some(), channels: false, gate, activation }
+    }
 }
 
 impl<'g> Tensor<'g> {
@@ -124,13 +137,7 @@ impl<'g> Tensor<'g> {
             (None, Some(_)) => &INPUT_NORM,
             (None, None) => &INPUT_PLAIN,
         };
-        op.part(input)
-            .part(&ACTIVATION)
-            .set("HAS_BIAS", with.bias.is_some())
-            .set("HAS_RESIDUAL", with.residual.is_some())
-            .set("GATED", gated)
-            .set("GEGLU", with.gate == Some(Gate::Geglu))
-            .set("ACTIVATION", with.activation as u32)
+        ends_with(op.part(input).part(&LINEAR), gpu, with.ends())
             .set("K_TAIL", !k.is_multiple_of(32))
             .weight(slice)
             .bind(self)
@@ -146,6 +153,7 @@ impl<'g> Tensor<'g> {
                 y_row: slice.row as u32,
                 gate_rows: rows as u32,
                 eps: with.norm.map_or(0.0, |(_, eps)| eps),
+                ends: with.ends().bits(),
             })
             .macs(slice.rows * k)
             .dispatch_linear(row_groups.div_ceil(tuning.groups()));
@@ -159,9 +167,8 @@ impl<'g> Tensor<'g> {
         let rows = if gated { slice.rows / 2 } else { slice.rows };
         let (op, [columns, tiles]) = if serial(gpu) {
             let invocations = rows.div_ceil(if gated { 4 } else { 8 });
-            let workgroup = 4;
-            let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", workgroup as u32);
-            (op, [invocations.div_ceil(workgroup), t.div_ceil(16)])
+            let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", 4u32).set("K_TAIL", !k.is_multiple_of(32));
+            (op, [invocations.div_ceil(4), t.div_ceil(16)])
         } else {
             // A taller tile reads less from workgroup memory, but there must be enough of them for a GPU.
             let columns = slice.rows.div_ceil(TILE_COLUMNS);
@@ -169,14 +176,7 @@ impl<'g> Tensor<'g> {
             let op = tile(self.graph().op(&LINEAR_TILE), height);
             (op, [columns, t.div_ceil(height)])
         };
-        op.parts(weight_parts(slice.dtype))
-            .part(&ACTIVATION)
-            .set("HAS_BIAS", with.bias.is_some())
-            .set("HAS_RESIDUAL", with.residual.is_some())
-            .set("GATED", gated)
-            .set("GEGLU", with.gate == Some(Gate::Geglu))
-            .set("ACTIVATION", with.activation as u32)
-            .set("K_TAIL", !k.is_multiple_of(32))
+        ends_with(op.parts(weight_parts(slice.dtype)).part(&LINEAR), gpu, with.ends())
             .weight(slice)
             .bind(self)
             .vector(with.bias)
@@ -192,6 +192,7 @@ impl<'g> Tensor<'g> {
                 y_row: slice.row as u32,
                 y_stride: y.stride() as u32,
                 gate_rows: rows as u32,
+                ends: with.ends().bits(),
             })
             .macs(t * slice.rows * k)
             .dispatch_rows(columns, tiles);

@@ -1,5 +1,6 @@
 //! The parts that fill kernels' slots, and the table that says which an adapter gets.
 
+use super::activation::Ends;
 use crate::dtype::DType;
 use crate::gpu::{Family, Gpu, OpBuilder, Part, Tier};
 
@@ -24,8 +25,10 @@ static KV_F32: Part = part!("kv_f32");
 pub(crate) static INPUT_PLAIN: Part = part!("input_plain");
 pub(crate) static INPUT_NORM: Part = part!("input_norm");
 pub(crate) static INPUT_MERGE: Part = part!("input_merge");
-pub(crate) static ACTIVATION: Part = part!("activation");
+pub(crate) static GELU: Part = part!("gelu");
+static ENDS: Part = part!("ends");
 pub(crate) static CONV: Part = part!("conv");
+pub(crate) static LINEAR: Part = part!("linear");
 static TILE: Part = part!("tile");
 static COLUMNS: Part = part!("columns");
 static ATTENTION_TILE: [Part; 3] = [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
@@ -62,8 +65,10 @@ pub fn parts() -> Vec<&'static Part> {
         &INPUT_PLAIN,
         &INPUT_NORM,
         &INPUT_MERGE,
-        &ACTIVATION,
+        &GELU,
+        &ENDS,
         &CONV,
+        &LINEAR,
         &TILE,
         &COLUMNS,
         &ATTEND_PART,
@@ -115,6 +120,12 @@ pub(crate) fn tuning(gpu: &Gpu) -> Tuning {
 /// Whether kernels must do without barriers.
 pub(crate) fn serial(gpu: &Gpu) -> bool {
     gpu.adapter().family == Family::Software
+}
+
+/// Fills the ends slot. GPUs read what `ends` says from the parameters, so that one pipeline does for all.
+pub(crate) fn ends_with<'g>(op: OpBuilder<'g>, gpu: &Gpu, ends: Ends) -> OpBuilder<'g> {
+    let op = op.part(&ENDS).part(&GELU);
+    if serial(gpu) { op.set("ENDS", ends.bits()) } else { op }
 }
 
 /// Rows of weights in a tile.

@@ -1,6 +1,3 @@
-/// What a linear layer or a convolution ends with, by number: 0 nothing, 1 silu, 2 gelu, 3 quick_gelu, 4 relu.
-override ACTIVATION: u32 = 0u;
-
 /// The error function, to 2e-7 (Abramowitz and Stegun 7.1.26): WGSL has none.
 fn erf(x: f32) -> f32 {
     // Past six it is one to the last bit; the square of a large number would overflow.
@@ -16,13 +13,3 @@ fn gelu(x: f32) -> f32 { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
 
 /// x * Phi(x) of each.
 fn gelu4(x: vec4f) -> vec4f { return vec4f(gelu(x.x), gelu(x.y), gelu(x.z), gelu(x.w)); }
-
-fn activate(x: f32) -> f32 {
-    switch ACTIVATION {
-        case 1u: { return x / (1.0 + exp(-x)); }
-        case 2u: { return gelu(x); }
-        case 3u: { return x / (1.0 + exp(-1.702 * x)); }
-        case 4u: { return max(x, 0.0); }
-        default: { return x; }
-    }
-}
