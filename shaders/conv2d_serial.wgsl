@@ -59,7 +59,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
         let to = place(t + i);
         let v = sums[2u * i];
         let u = sums[2u * i + 1u];
-        put4(to, vec4u(r) + vec4u(0u, 1u, 2u, 3u), v);
-        put4(to, vec4u(r) + vec4u(4u, 5u, 6u, 7u), u);
+        let lo = vec4u(r) + vec4u(0u, 1u, 2u, 3u);
+        put4(to, lo, v);
+        put4(to, lo + 4u, u);
     }
 }

@@ -57,22 +57,11 @@ fn place(t: u32) -> Place {
 fn put4(to: Place, r: vec4u, value: vec4f) {
     if !to.inside { return; }
     var v = value;
-    if has(BIAS) {
-        let i = p.y_row + r;
-        v += vec4f(bias[i.x], bias[i.y], bias[i.z], bias[i.w]);
-    }
+    if has(BIAS) { v += bias4(p.y_row + r); }
     if has(CHANNELS) {
         let i = to.channels + r;
         v += vec4f(channels[i.x], channels[i.y], channels[i.z], channels[i.w]);
     }
-    if has(RESIDUAL) {
-        let i = to.residual + r;
-        v += vec4f(residual[i.x], residual[i.y], residual[i.z], residual[i.w]);
-    }
-    v = activate4(v);
-    let at = to.y + r;
-    if r.x < p.rows { y[at.x] = v.x; }
-    if r.y < p.rows { y[at.y] = v.y; }
-    if r.z < p.rows { y[at.z] = v.z; }
-    if r.w < p.rows { y[at.w] = v.w; }
+    if has(RESIDUAL) { v += residual4(to.residual + r); }
+    write4(to.y, r, v);
 }

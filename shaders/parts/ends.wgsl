@@ -23,3 +23,19 @@ fn activate4(x: vec4f) -> vec4f {
         default: { return x; }
     }
 }
+
+/// The biases of four rows of weights. Of rows past the end it gives anything, since what becomes of them is not written.
+fn bias4(r: vec4u) -> vec4f { return vec4f(bias[r.x], bias[r.y], bias[r.z], bias[r.w]); }
+
+/// Likewise four elements of the residual.
+fn residual4(at: vec4u) -> vec4f { return vec4f(residual[at.x], residual[at.y], residual[at.z], residual[at.w]); }
+
+/// Writes what the activation makes of rows r of a result whose first is y[first]; rows past the end are not written.
+fn write4(first: u32, r: vec4u, sum: vec4f) {
+    let v = activate4(sum);
+    let at = first + r;
+    if r.x < p.rows { y[at.x] = v.x; }
+    if r.y < p.rows { y[at.y] = v.y; }
+    if r.z < p.rows { y[at.z] = v.z; }
+    if r.w < p.rows { y[at.w] = v.w; }
+}

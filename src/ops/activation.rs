@@ -27,7 +27,7 @@ pub enum Gate {
 }
 
 /// All that a layer ends with.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Ends {
     pub bias: bool,
     pub residual: bool,
