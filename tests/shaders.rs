@@ -131,6 +131,23 @@ fn a_prologue_has_at_most_three_lines_and_the_files_follow_as_they_are() {
     }
 }
 
+/// Comments and indentation are for us, not for a download.
+#[test]
+fn kernels_hold_their_files_without_comments_line_by_line() {
+    let kernels = KERNELS.iter().map(|k| ("shaders", k.name, k.source));
+    for (folder, name, source) in kernels.chain(parts().iter().map(|p| ("shaders/parts", p.name, p.source))) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.wgsl"));
+        let file = std::fs::read_to_string(path).unwrap();
+        let code = |line: &str| line.split("//").next().unwrap_or_default().trim().to_string();
+        assert_eq!(
+            source.lines().map(str::trim_end).collect::<Vec<_>>(),
+            file.lines().map(code).collect::<Vec<_>>(),
+            "{name}"
+        );
+        assert!(source.lines().all(|line| !line.starts_with(' ')), "{name}: indentation");
+    }
+}
+
 #[test]
 fn a_label_names_one_text() {
     let mut by_label: BTreeMap<String, (String, String)> = BTreeMap::new();

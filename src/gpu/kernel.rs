@@ -38,6 +38,42 @@ macro_rules! __params {
 }
 pub use __params as params;
 
+/// The text of a WGSL file as kernels hold it: see [`bare`].
+#[macro_export]
+macro_rules! __wgsl {
+    ($text:expr) => {{
+        const TEXT: &str = $text;
+        const BARE: [u8; $crate::gpu::bare::<0>(TEXT).1] = $crate::gpu::bare(TEXT).0;
+        match std::str::from_utf8(&BARE) {
+            Ok(text) => text,
+            Err(_) => panic!("what is left of a WGSL file is no text"),
+        }
+    }};
+}
+pub use __wgsl as wgsl;
+
+/// WGSL without comments and indentation, which nobody need download; lines keep their numbers. The first N bytes, and how many
+/// there are. Runs while compiling.
+#[doc(hidden)]
+pub const fn bare<const N: usize>(text: &str) -> ([u8; N], usize) {
+    let text = text.as_bytes();
+    let (mut out, mut len) = ([0; N], 0);
+    let (mut i, mut comment, mut begun) = (0, false, false);
+    while i < text.len() {
+        let c = text[i];
+        comment = c != b'\n' && (comment || c == b'/' && i + 1 < text.len() && text[i + 1] == b'/');
+        begun = c != b'\n' && (begun || c != b' ');
+        if c == b'\n' || begun && !comment {
+            if len < N {
+                out[len] = c;
+            }
+            len += 1;
+        }
+        i += 1;
+    }
+    (out, len)
+}
+
 /// A WGSL file that fills a slot of kernels.
 #[derive(Debug)]
 pub struct Part {

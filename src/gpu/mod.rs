@@ -11,7 +11,7 @@ mod weight;
 pub use buffer::{Buffer, Region};
 pub use device::{Adapter, Counters, Family, Gpu, GpuOptions, Tier};
 pub use graph::{Graph, OpBuilder, Override, Tensor};
-pub use kernel::{Access, Field, Kernel, Params, Part, Variant, params};
+pub use kernel::{Access, Field, Kernel, Params, Part, Variant, bare, params, wgsl};
 pub use plan::{Kept, Plan};
 pub use run::{Batch, Readback};
 pub use weight::{Slice, Weight, WeightStore};

@@ -1,11 +1,11 @@
 //! Sums.   a: [T, D], b: [R, D], R dividing T -> [T, D]
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static ADD: Kernel = Kernel {
     name: "add",
-    source: include_str!("../../shaders/add.wgsl"),
+    source: wgsl!(include_str!("../../shaders/add.wgsl")),
     bindings: &[Read, Read, Write],
     fields: AddParams::FIELDS,
 };

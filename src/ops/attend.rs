@@ -3,18 +3,18 @@
 
 use super::parts::{ATTEND_PART, attention_tile, serial};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static ATTEND: Kernel = Kernel {
     name: "attend",
-    source: include_str!("../../shaders/attend.wgsl"),
+    source: wgsl!(include_str!("../../shaders/attend.wgsl")),
     bindings: &[Read, Read, Read, Write],
     fields: AttendParams::FIELDS,
 };
 
 pub(super) static ATTEND_SERIAL: Kernel = Kernel {
     name: "attend_serial",
-    source: include_str!("../../shaders/attend_serial.wgsl"),
+    source: wgsl!(include_str!("../../shaders/attend_serial.wgsl")),
     bindings: &[Read, Read, Read, Write],
     fields: AttendParams::FIELDS,
 };

@@ -5,25 +5,25 @@ use super::Bounded;
 use super::parts::{ROPE, ROTATED, attention_tile, kv_part, serial};
 use super::rope_append::{KvLayer, Rope};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Gpu, Kernel, Params, Tensor, params};
+use crate::gpu::{Gpu, Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static ATTENTION: Kernel = Kernel {
     name: "attention",
-    source: include_str!("../../shaders/attention.wgsl"),
+    source: wgsl!(include_str!("../../shaders/attention.wgsl")),
     bindings: &[Read, Read, Read, Write, Read],
     fields: AttentionParams::FIELDS,
 };
 
 pub(super) static ATTENTION_SERIAL: Kernel = Kernel {
     name: "attention_serial",
-    source: include_str!("../../shaders/attention_serial.wgsl"),
+    source: wgsl!(include_str!("../../shaders/attention_serial.wgsl")),
     bindings: &[Read, Read, Read, Write, Read],
     fields: AttentionParams::FIELDS,
 };
 
 pub(super) static ATTENTION_DECODE: Kernel = Kernel {
     name: "attention_decode",
-    source: include_str!("../../shaders/attention_decode.wgsl"),
+    source: wgsl!(include_str!("../../shaders/attention_decode.wgsl")),
     bindings: &[Read, Read, Read, Read, Write, Write, Write, Read],
     fields: DecodeParams::FIELDS,
 };

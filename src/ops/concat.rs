@@ -1,11 +1,11 @@
 //! Rows side by side.   a: [T, A], b: [T, B] -> [T, A + B]
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static CONCAT: Kernel = Kernel {
     name: "concat",
-    source: include_str!("../../shaders/concat.wgsl"),
+    source: wgsl!(include_str!("../../shaders/concat.wgsl")),
     bindings: &[Read, Read, Write],
     fields: ConcatParams::FIELDS,
 };

@@ -4,20 +4,20 @@ use super::activation::{Activation, Ends};
 use super::map::{Map, Rows};
 use super::parts::{CONV, TILE_COLUMNS, ends_with, serial, tile, weight_parts};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, Weight, params};
+use crate::gpu::{Kernel, Params, Tensor, Weight, params, wgsl};
 
 const BINDINGS: &[crate::gpu::Access] = &[Read, Read, Read, Read, Read, Read, Write, Read];
 
 pub(super) static CONV2D: Kernel = Kernel {
     name: "conv2d",
-    source: include_str!("../../shaders/conv2d.wgsl"),
+    source: wgsl!(include_str!("../../shaders/conv2d.wgsl")),
     bindings: BINDINGS,
     fields: ConvParams::FIELDS,
 };
 
 pub(super) static CONV2D_SERIAL: Kernel = Kernel {
     name: "conv2d_serial",
-    source: include_str!("../../shaders/conv2d_serial.wgsl"),
+    source: wgsl!(include_str!("../../shaders/conv2d_serial.wgsl")),
     bindings: BINDINGS,
     fields: ConvParams::FIELDS,
 };

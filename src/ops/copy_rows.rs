@@ -3,11 +3,11 @@
 
 use super::map::{Map, Rows};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, params};
+use crate::gpu::{Kernel, Params, params, wgsl};
 
 pub(super) static COPY_ROWS: Kernel = Kernel {
     name: "copy_rows",
-    source: include_str!("../../shaders/copy_rows.wgsl"),
+    source: wgsl!(include_str!("../../shaders/copy_rows.wgsl")),
     bindings: &[Read, Write, Read],
     fields: CopyParams::FIELDS,
 };

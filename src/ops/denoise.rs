@@ -1,11 +1,11 @@
 //! One step of a sampler, on the device: guidance, prediction, update, the model's next input.
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, params};
+use crate::gpu::{Kernel, Params, Region, Tensor, params, wgsl};
 
 pub(super) static DENOISE: Kernel = Kernel {
     name: "denoise",
-    source: include_str!("../../shaders/denoise.wgsl"),
+    source: wgsl!(include_str!("../../shaders/denoise.wgsl")),
     bindings: &[Read, Read, Read, Read, Write, Write],
     fields: DenoiseParams::FIELDS,
 };

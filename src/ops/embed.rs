@@ -3,11 +3,11 @@
 use super::Bounded;
 use super::parts::weight_parts;
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Graph, Kernel, Params, Region, Tensor, Weight, params};
+use crate::gpu::{Graph, Kernel, Params, Region, Tensor, Weight, params, wgsl};
 
 pub(super) static EMBED: Kernel = Kernel {
     name: "embed",
-    source: include_str!("../../shaders/embed.wgsl"),
+    source: wgsl!(include_str!("../../shaders/embed.wgsl")),
     bindings: &[Read, Read, Read, Write, Read],
     fields: EmbedParams::FIELDS,
 };

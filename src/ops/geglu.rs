@@ -2,11 +2,11 @@
 
 use super::parts::GELU;
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static GEGLU: Kernel = Kernel {
     name: "geglu",
-    source: include_str!("../../shaders/geglu.wgsl"),
+    source: wgsl!(include_str!("../../shaders/geglu.wgsl")),
     bindings: &[Read, Write],
     fields: GegluParams::FIELDS,
 };

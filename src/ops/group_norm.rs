@@ -3,18 +3,18 @@
 use super::map::Map;
 use super::parts::{groups, reduce};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, Weight, params};
+use crate::gpu::{Kernel, Params, Tensor, Weight, params, wgsl};
 
 pub(super) static GROUP_NORM_SUMS: Kernel = Kernel {
     name: "group_norm_sums",
-    source: include_str!("../../shaders/group_norm_sums.wgsl"),
+    source: wgsl!(include_str!("../../shaders/group_norm_sums.wgsl")),
     bindings: &[Read, Write, Read],
     fields: SumsParams::FIELDS,
 };
 
 pub(super) static GROUP_NORM: Kernel = Kernel {
     name: "group_norm",
-    source: include_str!("../../shaders/group_norm.wgsl"),
+    source: wgsl!(include_str!("../../shaders/group_norm.wgsl")),
     bindings: &[Read, Read, Read, Read, Write],
     fields: GroupNormParams::FIELDS,
 };

@@ -1,11 +1,11 @@
 //! The last row that holds a token.   [T, D] -> [1, D]
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, params};
+use crate::gpu::{Kernel, Params, Region, Tensor, params, wgsl};
 
 pub(super) static LAST_ROW: Kernel = Kernel {
     name: "last_row",
-    source: include_str!("../../shaders/last_row.wgsl"),
+    source: wgsl!(include_str!("../../shaders/last_row.wgsl")),
     bindings: &[Read, Write, Read],
     fields: LastRowParams::FIELDS,
 };

@@ -2,11 +2,11 @@
 
 use super::parts::{groups, reduce};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, Weight, params};
+use crate::gpu::{Kernel, Params, Tensor, Weight, params, wgsl};
 
 pub(super) static LAYER_NORM: Kernel = Kernel {
     name: "layer_norm",
-    source: include_str!("../../shaders/layer_norm.wgsl"),
+    source: wgsl!(include_str!("../../shaders/layer_norm.wgsl")),
     bindings: &[Read, Read, Read, Write],
     fields: LayerNormParams::FIELDS,
 };

@@ -9,25 +9,25 @@ use super::parts::{
     weight_parts,
 };
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params};
+use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params, wgsl};
 
 pub(super) static LINEAR_VEC: Kernel = Kernel {
     name: "linear_vec",
-    source: include_str!("../../shaders/linear_vec.wgsl"),
+    source: wgsl!(include_str!("../../shaders/linear_vec.wgsl")),
     bindings: &[Read, Read, Read, Read, Read, Read, Write],
     fields: VecParams::FIELDS,
 };
 
 pub(super) static LINEAR_TILE: Kernel = Kernel {
     name: "linear_tile",
-    source: include_str!("../../shaders/linear_tile.wgsl"),
+    source: wgsl!(include_str!("../../shaders/linear_tile.wgsl")),
     bindings: &[Read, Read, Read, Read, Read, Write, Read],
     fields: TileParams::FIELDS,
 };
 
 pub(super) static LINEAR_TILE_SERIAL: Kernel = Kernel {
     name: "linear_tile_serial",
-    source: include_str!("../../shaders/linear_tile_serial.wgsl"),
+    source: wgsl!(include_str!("../../shaders/linear_tile_serial.wgsl")),
     bindings: &[Read, Read, Read, Read, Read, Write, Read],
     fields: TileParams::FIELDS,
 };

@@ -1,11 +1,11 @@
 //! Fused multiply-adds without end: what an adapter's arithmetic can do.
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static MULTIPLY_ADD: Kernel = Kernel {
     name: "multiply_add",
-    source: include_str!("../../shaders/multiply_add.wgsl"),
+    source: wgsl!(include_str!("../../shaders/multiply_add.wgsl")),
     bindings: &[Read, Write],
     fields: RoundParams::FIELDS,
 };

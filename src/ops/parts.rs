@@ -2,7 +2,7 @@
 
 use super::activation::Ends;
 use crate::dtype::DType;
-use crate::gpu::{Family, Gpu, OpBuilder, Part, Tier};
+use crate::gpu::{Family, Gpu, OpBuilder, Part, Tier, wgsl};
 
 macro_rules! part {
     ($name:literal) => {
@@ -11,7 +11,7 @@ macro_rules! part {
     ($name:literal, $subgroups:expr) => {
         Part {
             name: $name,
-            source: include_str!(concat!("../../shaders/parts/", $name, ".wgsl")),
+            source: wgsl!(include_str!(concat!("../../shaders/parts/", $name, ".wgsl"))),
             subgroups: $subgroups,
         }
     };

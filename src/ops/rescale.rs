@@ -1,11 +1,11 @@
 //! `y = x * scale + shift`, and perhaps softly limited: latents as an image decoder wants them.
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, params};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static RESCALE: Kernel = Kernel {
     name: "rescale",
-    source: include_str!("../../shaders/rescale.wgsl"),
+    source: wgsl!(include_str!("../../shaders/rescale.wgsl")),
     bindings: &[Read, Write],
     fields: RescaleParams::FIELDS,
 };

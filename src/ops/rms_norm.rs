@@ -3,11 +3,11 @@
 use super::Bounded;
 use super::parts::{groups, reduce};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params};
+use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params, wgsl};
 
 pub(super) static RMS_NORM: Kernel = Kernel {
     name: "rms_norm",
-    source: include_str!("../../shaders/rms_norm.wgsl"),
+    source: wgsl!(include_str!("../../shaders/rms_norm.wgsl")),
     bindings: &[Read, Read, Write, Read],
     fields: RmsNormParams::FIELDS,
 };

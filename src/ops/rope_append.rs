@@ -4,11 +4,11 @@
 use super::Bounded;
 use super::parts::{ROPE, kv_part};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params};
+use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params, wgsl};
 
 pub(super) static ROPE_APPEND: Kernel = Kernel {
     name: "rope_append",
-    source: include_str!("../../shaders/rope_append.wgsl"),
+    source: wgsl!(include_str!("../../shaders/rope_append.wgsl")),
     bindings: &[Read, Read, Read, Read, Write, Write, Write, Read],
     fields: RopeParams::FIELDS,
 };

@@ -1,18 +1,18 @@
 //! Choosing the next token on the device.   logits: [1, V] -> an id, which the next step's embedding reads
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, params};
+use crate::gpu::{Kernel, Params, Region, Tensor, params, wgsl};
 
 pub(super) static SAMPLE_SCAN: Kernel = Kernel {
     name: "sample_scan",
-    source: include_str!("../../shaders/sample_scan.wgsl"),
+    source: wgsl!(include_str!("../../shaders/sample_scan.wgsl")),
     bindings: &[Write, Read, Read, Write],
     fields: ScanParams::FIELDS,
 };
 
 pub(super) static SAMPLE_PICK: Kernel = Kernel {
     name: "sample_pick",
-    source: include_str!("../../shaders/sample_pick.wgsl"),
+    source: wgsl!(include_str!("../../shaders/sample_pick.wgsl")),
     bindings: &[Read, Read, Read, Write, Write, Write],
     fields: PickParams::FIELDS,
 };

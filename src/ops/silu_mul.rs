@@ -2,11 +2,11 @@
 
 use super::Bounded;
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, params};
+use crate::gpu::{Kernel, Params, Region, Tensor, params, wgsl};
 
 pub(super) static SILU_MUL: Kernel = Kernel {
     name: "silu_mul",
-    source: include_str!("../../shaders/silu_mul.wgsl"),
+    source: wgsl!(include_str!("../../shaders/silu_mul.wgsl")),
     bindings: &[Read, Write, Read],
     fields: SiluMulParams::FIELDS,
 };

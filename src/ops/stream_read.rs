@@ -1,11 +1,11 @@
 //! Reads a region once and does next to nothing with it: what an adapter's memory can do.
 
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Graph, Kernel, Params, Region, Tensor, params};
+use crate::gpu::{Graph, Kernel, Params, Region, Tensor, params, wgsl};
 
 pub(super) static STREAM_READ: Kernel = Kernel {
     name: "stream_read",
-    source: include_str!("../../shaders/stream_read.wgsl"),
+    source: wgsl!(include_str!("../../shaders/stream_read.wgsl")),
     bindings: &[Read, Write],
     fields: ReadParams::FIELDS,
 };
