@@ -18,6 +18,8 @@ mod attend;
 mod attention;
 #[path = "ops/attention_decode.rs"]
 mod attention_decode;
+#[path = "ops/choices.rs"]
+mod choices;
 #[path = "ops/concat.rs"]
 mod concat;
 #[path = "ops/conv2d.rs"]

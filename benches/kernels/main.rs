@@ -2,7 +2,8 @@
 //! what the adapter can do.
 //!
 //! `cargo bench --bench kernels` runs all of it, which only a GPU does in minutes; `-- linear_vec` chooses, as ever with
-//! criterion. `VK_ICD_FILENAMES` chooses the driver, `INKSTONE_FAMILY` the family of variants.
+//! criterion. `VK_ICD_FILENAMES` chooses the driver, `INKSTONE_FAMILY` the family of variants, and
+//! `INKSTONE_CHOICES="winograd,short tiles"` departures from it.
 
 mod cases;
 mod subject;
@@ -10,7 +11,7 @@ mod subject;
 use cases::{Bound, Case};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use inkstone::generate::{Roofline, seconds};
-use inkstone::gpu::{Batch, Family, Gpu, GpuOptions};
+use inkstone::gpu::{Batch, Choice, Family, Gpu, GpuOptions};
 use pollster::block_on;
 use std::cell::RefCell;
 use std::time::Instant;
@@ -25,6 +26,9 @@ struct Line {
 fn main() {
     let family = std::env::var("INKSTONE_FAMILY").ok().and_then(|name| Family::from_name(&name));
     let gpu = block_on(Gpu::open(&GpuOptions { family, ..GpuOptions::default() })).expect("a GPU adapter");
+    for name in std::env::var("INKSTONE_CHOICES").iter().flat_map(|names| names.split(',')) {
+        gpu.choose(Choice::from_name(name).unwrap_or_else(|| panic!("{name} is no choice: {:?}", Choice::ALL)), true);
+    }
     let roofline = block_on(Roofline::measure(&gpu)).expect("a roofline");
     let a = gpu.adapter();
     println!("{}, family {}, tier {}", a.name, a.family.name(), a.tier.name());

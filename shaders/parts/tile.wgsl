@@ -1,14 +1,10 @@
 // What the tiled products share: a workgroup of 64 multiplies TILE_ROWS (32 or 64) rows of input by 64 rows of weights,
-// 32 k at a time in workgroup memory. Invocation (tr, tc) makes input rows tr + 8 i by weight rows tc + 8 j.
+// 32 k at a time in workgroup memory. Invocation (tr, tc) makes input rows tr + 8 i by weight rows tc + 8 j: of each input row
+// tc, tc + 8, tc + 16, tc + 24 (lo) and those 32 further (hi).
 override TILE_ROWS: u32 = 32u;
 override TILE_QUADS: u32 = TILE_ROWS * 8u;
 var<workgroup> wt: array<vec4f, 512>; // [quad][weight row]
 var<workgroup> xt: array<vec4f, TILE_QUADS>; // [quad][input row ^ quad]: neighbours use different banks on both sides
-
-/// An input row by weight rows tc, tc + 8, tc + 16, tc + 24 (lo) and those 32 further (hi).
-struct Sums8 { lo: vec4f, hi: vec4f }
-/// What an invocation makes. Named, not indexed: compilers keep an array in memory.
-struct Tile { s0: Sums8, s1: Sums8, s2: Sums8, s3: Sums8, s4: Sums8, s5: Sums8, s6: Sums8, s7: Sums8 }
 
 fn tile_weights(row: u32, w: Block32) {
     wt[row] = w.v0;
@@ -27,9 +23,6 @@ fn row_product(s: Sums8, q: u32, row: u32, lo: Columns, hi: Columns) -> Sums8 {
     let v = xt[q * TILE_ROWS + (row ^ q)];
     return Sums8(add_product(s.lo, lo, v), add_product(s.hi, hi, v));
 }
-
-/// The sums of the next rows in front: a loop that writes them out is a small program, and indexes nothing.
-fn tile_shift(s: Tile) -> Tile { return Tile(s.s1, s.s2, s.s3, s.s4, s.s5, s.s6, s.s7, s.s7); }
 
 /// The sums and what is in workgroup memory.
 fn tile_product(sums: Tile, tr: u32, tc: u32) -> Tile {

@@ -20,4 +20,10 @@ fn weight_block(b: u32) -> Block32 {
                    weight_quad(w2.xy), weight_quad(w2.zw), weight_quad(w3.xy), weight_quad(w3.zw));
 }
 
+/// Quad q of block b.
+fn weight_four(b: u32, q: u32) -> vec4f {
+    let w = w_quants[b * 4u + q / 2u];
+    return weight_quad(select(w.xy, w.zw, (q & 1u) == 1u));
+}
+
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 { return block_dot(weight_block(b), x); }

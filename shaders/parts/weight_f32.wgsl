@@ -9,4 +9,7 @@ fn weight_block(b: u32) -> Block32 {
                    w_quants[q + 4u], w_quants[q + 5u], w_quants[q + 6u], w_quants[q + 7u]);
 }
 
+/// Quad q of block b. (Only encodings that pictures' weights have need it.)
+fn weight_four(b: u32, q: u32) -> vec4f { return w_quants[b * 8u + q]; }
+
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 { return block_dot(weight_block(b), x); }

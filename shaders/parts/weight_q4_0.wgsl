@@ -8,6 +8,12 @@ fn weight_block(b: u32) -> Block32 {
     return block_scale(from_unsigned(nibbles(w_quants[b])), d, -8.0 * d);
 }
 
+/// Quad q of block b: the low halves of bytes are quads 0 to 3.
+fn weight_four(b: u32, q: u32) -> vec4f {
+    let four = unsigned4((w_quants[b][q % 4u] >> (q / 4u * 4u)) & 0x0f0f0f0fu);
+    return half_at(w_scales[b / 2u], b) * (four - 8.0);
+}
+
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     return half_at(w_scales[b / 2u], b) * (block_dot(from_unsigned(nibbles(w_quants[b])), x) - 8.0 * x_sum);
 }

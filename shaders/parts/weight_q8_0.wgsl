@@ -7,6 +7,11 @@ fn weight_q(b: u32) -> Block32 { return from_signed(Bytes32(w_quants[b * 2u], w_
 
 fn weight_block(b: u32) -> Block32 { return block_times(weight_q(b), half_at(w_scales[b / 2u], b)); }
 
+/// Quad q of block b.
+fn weight_four(b: u32, q: u32) -> vec4f {
+    return half_at(w_scales[b / 2u], b) * signed4(w_quants[b * 2u + q / 4u][q % 4u]);
+}
+
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     return half_at(w_scales[b / 2u], b) * block_dot(weight_q(b), x);
 }

@@ -58,6 +58,8 @@ pub struct LanguageInfo {
     pub adapter: String,
     /// The family of kernel variants in use.
     pub family: &'static str,
+    /// Where the adapter departs from it: see [`crate::gpu::Choice`].
+    pub choices: Vec<&'static str>,
     /// Dispatches of one decoded token, of one chunk of prefill.
     pub dispatches: [usize; 2],
 }
@@ -145,6 +147,7 @@ impl LanguageModel {
             tier: gpu.adapter().tier.name(),
             adapter: gpu.adapter().name.clone(),
             family: gpu.adapter().family.name(),
+            choices: gpu.choices(),
             dispatches: session.dispatches(),
         };
         progress.report(Phase::Ready, bytes, bytes, &tensors.files[0]);

@@ -13,6 +13,7 @@ mod result;
 mod roofline;
 pub mod scheduler;
 mod self_test;
+mod tune;
 
 pub use estimate::Estimate;
 pub use image::{
@@ -23,4 +24,5 @@ pub use language::{LanguageInfo, LanguageModel, LoadOptions};
 pub use options::{GenerateOptions, OnOverflow, Stop};
 pub use result::{FinishReason, GenerationResult, Logprob, Timings, TokenLogprob, Usage};
 pub use roofline::{Roofline, seconds};
-pub use self_test::{KernelReport, Limits, Probe, budget, self_test};
+pub use self_test::{KernelReport, Limits, Probe, Suite, budget, self_test};
+pub use tune::{Tried, tune};

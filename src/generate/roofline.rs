@@ -1,9 +1,9 @@
 //! What an adapter can do at most, measured: how many bytes it reads and how many operations it does in a second. The
 //! two bound everything else (the roofline of Williams, Waterman and Patterson, 2009).
 
+use crate::Result;
 use crate::gpu::{Batch, Buffer, Family, Gpu, Graph, Plan};
 use crate::ops::stream_read;
-use crate::{Error, Result};
 use serde::Serialize;
 use std::rc::Rc;
 use web_time::Instant;
@@ -56,19 +56,22 @@ impl Roofline {
     }
 }
 
+/// How long so many runs of a plan take, from the host's first call to the device's end, seconds.
+pub(super) async fn time(gpu: &Rc<Gpu>, plan: &Plan, runs: usize) -> Result<f64> {
+    let start = Instant::now();
+    let mut batch = Batch::new(gpu);
+    (0..runs).for_each(|_| batch.run(plan));
+    batch.submit();
+    gpu.idle().await?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
 /// How long a plan takes on the device, seconds: the quickest of some batches, less what a batch takes by itself.
 ///
 /// # Errors
 /// [`Error::Gpu`] if the device is lost.
 pub async fn seconds(gpu: &Rc<Gpu>, plan: &Plan) -> Result<f64> {
-    let time = async |runs: usize| {
-        let start = Instant::now();
-        let mut batch = Batch::new(gpu);
-        (0..runs).for_each(|_| batch.run(plan));
-        batch.submit();
-        gpu.idle().await?;
-        Ok::<_, Error>(start.elapsed().as_secs_f64())
-    };
+    let time = async |runs: usize| time(gpu, plan, runs).await;
     // The first run compiles.
     time(1).await?;
     let mut runs = 1;

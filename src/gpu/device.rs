@@ -169,7 +169,9 @@ pub struct Gpu {
     pub(super) pipelines: RefCell<Pipelines>,
     adapter: Adapter,
     counters: Counters,
-    tested: Cell<bool>,
+    pub(super) choices: Cell<u32>,
+    /// A bit for each suite of kernels.
+    pub(super) tested: Cell<u32>,
     /// The first error that no scope caught, or why the device was lost.
     trouble: Arc<Mutex<Option<String>>>,
 }
@@ -266,7 +268,8 @@ impl Gpu {
             pipelines: RefCell::default(),
             adapter,
             counters: Counters::default(),
-            tested: Cell::new(false),
+            choices: Cell::new(0),
+            tested: Cell::new(0),
             trouble,
         }))
     }
@@ -286,14 +289,14 @@ impl Gpu {
         self.counters.peak_bytes.set(self.counters.live_bytes.get());
     }
 
-    /// Whether [`Gpu::set_tested`] was called.
-    pub fn is_tested(&self) -> bool {
-        self.tested.get()
+    /// Whether [`Gpu::set_tested`] was called for this suite of kernels.
+    pub fn is_tested(&self, suite: u32) -> bool {
+        self.tested.get() & 1 << suite != 0
     }
 
-    /// Notes that the kernels agree with the CPU on this device.
-    pub fn set_tested(&self) {
-        self.tested.set(true);
+    /// Notes that a suite of kernels agrees with the CPU on this device.
+    pub fn set_tested(&self, suite: u32) {
+        self.tested.set(self.tested.get() | 1 << suite);
     }
 
     /// Fails if anything went wrong on the device since it was opened.

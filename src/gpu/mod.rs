@@ -1,6 +1,7 @@
 //! The only module that knows `wgpu`: device and tiers, kernels, graph, plan, weights, running and reading back.
 
 mod buffer;
+mod choice;
 mod device;
 mod graph;
 mod kernel;
@@ -9,6 +10,7 @@ mod run;
 mod weight;
 
 pub use buffer::{Buffer, Region};
+pub use choice::Choice;
 pub use device::{Adapter, Counters, Family, Gpu, GpuOptions, Tier};
 pub use graph::{Graph, OpBuilder, Override, Tensor};
 pub use kernel::{Access, Field, Kernel, Params, Part, Variant, bare, params, wgsl};

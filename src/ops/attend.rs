@@ -1,7 +1,8 @@
 //! Attention of rows to rows, without a cache and without a score matrix in memory.
 //!   q: [N * T, ..], k and v: [N * S, ..], columns of H heads of Hd -> [N * T, H * Hd]
 
-use super::parts::{ATTEND_PART, attention_tile, serial};
+use super::parts::{ATTEND_PART, serial};
+use super::tiles::attention_tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
@@ -72,7 +73,7 @@ impl<'g> Attend<'g> {
         let (op, tiles) = match serial(graph.gpu()) {
             true => (graph.op(&ATTEND_SERIAL).constant("HEAD_QUADS", quads), None),
             false => {
-                let (op, grid) = attention_tile(graph.op(&ATTEND), t, self.n * self.heads, quads);
+                let (op, grid) = attention_tile(graph.op(&ATTEND), graph.gpu(), t, self.n * self.heads, quads);
                 (op, Some(grid))
             }
         };

@@ -2,8 +2,9 @@
 //!   q: [T, H * Hd], cache: [K, S, Hd] -> [T, H * Hd]
 
 use super::Bounded;
-use super::parts::{ROPE, ROTATED, attention_tile, kv_part, serial};
+use super::parts::{ROPE, ROTATED, kv_part, serial};
 use super::rope_append::{KvLayer, Rope};
+use super::tiles::attention_tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Gpu, Kernel, Params, Tensor, params, wgsl};
 
@@ -93,7 +94,7 @@ impl Attention<'_> {
         let (op, tiles) = match serial(graph.gpu()) {
             true => (graph.op(&ATTENTION_SERIAL).constant("HEAD_QUADS", quads), None),
             false => {
-                let (op, grid) = attention_tile(graph.op(&ATTENTION), t * group, r.kv_heads, quads);
+                let (op, grid) = attention_tile(graph.op(&ATTENTION), graph.gpu(), t * group, r.kv_heads, quads);
                 (op, Some(grid))
             }
         };

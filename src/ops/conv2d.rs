@@ -2,9 +2,10 @@
 
 use super::activation::{Activation, Ends};
 use super::map::{Map, Rows};
-use super::parts::{CONV, TILE_COLUMNS, ends_with, serial, tile, weight_parts};
+use super::parts::{COLUMNS, CONV, ends_with, serial, weight_by_fours, weight_parts};
+use super::tiles::tile;
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Tensor, Weight, params, wgsl};
+use crate::gpu::{Choice, Kernel, Params, Tensor, Weight, params, wgsl};
 
 const BINDINGS: &[crate::gpu::Access] = &[Read, Read, Read, Read, Read, Read, Write, Read];
 
@@ -18,6 +19,13 @@ pub(super) static CONV2D: Kernel = Kernel {
 pub(super) static CONV2D_SERIAL: Kernel = Kernel {
     name: "conv2d_serial",
     source: wgsl!(include_str!("../../shaders/conv2d_serial.wgsl")),
+    bindings: BINDINGS,
+    fields: ConvParams::FIELDS,
+};
+
+pub(super) static CONV2D_WINOGRAD: Kernel = Kernel {
+    name: "conv2d_winograd",
+    source: wgsl!(include_str!("../../shaders/conv2d_winograd.wgsl")),
     bindings: BINDINGS,
     fields: ConvParams::FIELDS,
 };
@@ -82,7 +90,8 @@ impl<'g> Map<'g> {
         let residual = with.residual.map_or(y.rows, |r| r.rows);
         let banded = [self.rows, rows, y.rows, residual].iter().any(|r| r.mul != 0);
         let pixels = self.n * rows.count * out_w;
-        let serial = serial(graph.gpu());
+        let gpu = graph.gpu();
+        let by_winograd = gpu.chose(Choice::Winograd) && (side, stride) == (3, 1);
         let ends = Ends {
             bias: with.bias.is_some(),
             residual: with.residual.is_some(),
@@ -91,20 +100,19 @@ impl<'g> Map<'g> {
             activation: with.activation,
         };
         for slice in w.slices() {
-            let (op, columns, tiles) = match serial {
-                true => {
-                    let c_tail = !self.channels().is_multiple_of(CHANNEL_BLOCK);
-                    let op = graph.op(&CONV2D_SERIAL).set("WG", 4u32).set("C_TAIL", c_tail);
-                    (op, slice.rows.div_ceil(8).div_ceil(4), pixels.div_ceil(16))
-                }
-                false => {
-                    // A taller tile reads less from workgroup memory, but there must be enough of them for a GPU.
-                    let columns = slice.rows.div_ceil(TILE_COLUMNS);
-                    let height = if pixels.div_ceil(64) * columns >= 256 { 64 } else { 32 };
-                    (tile(graph.op(&CONV2D), height), columns, pixels.div_ceil(height))
-                }
+            let (op, [columns, tiles]) = if serial(gpu) {
+                let c_tail = !self.channels().is_multiple_of(CHANNEL_BLOCK);
+                let op = graph.op(&CONV2D_SERIAL).set("WG", 4u32).set("C_TAIL", c_tail);
+                (op, [slice.rows.div_ceil(8).div_ceil(4), pixels.div_ceil(16)])
+            } else if by_winograd && weight_by_fours(slice.dtype) {
+                // Rows of tiles begin at even rows of the picture, bands perhaps at odd ones.
+                let high = if banded { rows.count / 2 + 1 } else { rows.count.div_ceil(2) };
+                let tiles = self.n * high * out_w.div_ceil(2);
+                (graph.op(&CONV2D_WINOGRAD).part(&COLUMNS), [slice.rows.div_ceil(32), tiles.div_ceil(32)])
+            } else {
+                tile(graph.op(&CONV2D), gpu, [pixels, slice.rows], 256)
             };
-            let op = ends_with(op.parts(weight_parts(slice.dtype)).part(&CONV), graph.gpu(), ends)
+            let op = ends_with(op.parts(weight_parts(slice.dtype)).part(&CONV), gpu, ends)
                 .set("BANDED", banded)
                 .weight(slice)
                 .bind(self.t)

@@ -5,9 +5,9 @@
 use super::Bounded;
 use super::activation::{Activation, Ends, Gate};
 use super::parts::{
-    INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, TILE_COLUMNS, ends_with, reduce_by, serial, tile, tuning_for,
-    weight_parts,
+    INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, ends_with, reduce_by, serial, tuning_for, weight_parts,
 };
+use super::tiles::tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params, wgsl};
 
@@ -170,11 +170,7 @@ impl<'g> Tensor<'g> {
             let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", 4u32).set("K_TAIL", !k.is_multiple_of(32));
             (op, [invocations.div_ceil(4), t.div_ceil(16)])
         } else {
-            // A taller tile reads less from workgroup memory, but there must be enough of them for a GPU.
-            let columns = slice.rows.div_ceil(TILE_COLUMNS);
-            let height = if t.div_ceil(64) * columns >= 512 { 64 } else { 32 };
-            let op = tile(self.graph().op(&LINEAR_TILE), height);
-            (op, [columns, t.div_ceil(height)])
+            tile(self.graph().op(&LINEAR_TILE), gpu, [t, slice.rows], 512)
         };
         ends_with(op.parts(weight_parts(slice.dtype)).part(&LINEAR), gpu, with.ends())
             .weight(slice)

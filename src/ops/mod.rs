@@ -24,6 +24,7 @@ mod rope_append;
 mod sample;
 mod silu_mul;
 mod stream_read;
+mod tiles;
 
 pub use activation::{Activation, Gate};
 pub use attend::Attend;
@@ -61,6 +62,7 @@ pub const KERNELS: &[&Kernel] = &[
     &group_norm::GROUP_NORM,
     &conv2d::CONV2D,
     &conv2d::CONV2D_SERIAL,
+    &conv2d::CONV2D_WINOGRAD,
     &attend::ATTEND,
     &attend::ATTEND_SERIAL,
     &geglu::GEGLU,

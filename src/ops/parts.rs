@@ -29,9 +29,10 @@ pub(crate) static GELU: Part = part!("gelu");
 static ENDS: Part = part!("ends");
 pub(crate) static CONV: Part = part!("conv");
 pub(crate) static LINEAR: Part = part!("linear");
-static TILE: Part = part!("tile");
-static COLUMNS: Part = part!("columns");
-static ATTENTION_TILE: [Part; 3] = [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
+pub(super) static TILE: Part = part!("tile");
+pub(super) static COLUMNS: Part = part!("columns");
+pub(super) static ATTENTION_TILE: [Part; 3] =
+    [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
 pub(crate) static ATTEND_PART: Part = part!("attend");
 static REDUCE_SERIAL: Part = part!("reduce_serial");
 static REDUCE_WORKGROUP: Part = part!("reduce_workgroup");
@@ -88,6 +89,11 @@ pub(crate) fn weight_parts(dtype: DType) -> [&'static Part; 2] {
     [&WEIGHTS[index], &WEIGHT]
 }
 
+/// Whether those parts also give four weights by themselves.
+pub(crate) fn weight_by_fours(dtype: DType) -> bool {
+    [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0].contains(&dtype)
+}
+
 /// The part that reads and writes the cache.
 pub(crate) fn kv_part(exact: bool) -> &'static Part {
     if exact { &KV_F32 } else { &KV_F16 }
@@ -126,38 +132,6 @@ pub(crate) fn serial(gpu: &Gpu) -> bool {
 pub(crate) fn ends_with<'g>(op: OpBuilder<'g>, gpu: &Gpu, ends: Ends) -> OpBuilder<'g> {
     let op = op.part(&ENDS).part(&GELU);
     if serial(gpu) { op.set("ENDS", ends.bits()) } else { op }
-}
-
-/// Rows of weights in a tile.
-pub(crate) const TILE_COLUMNS: usize = 64;
-
-/// Fills the tile slot: tiles of `rows` (32 or 64) rows of input.
-pub(crate) fn tile(op: OpBuilder<'_>, rows: usize) -> OpBuilder<'_> {
-    op.part(&TILE).part(&COLUMNS).set("TILE_ROWS", rows as u32)
-}
-
-/// Fills the attention slot for `heads` heads of `quads` quads, each with `queries` queries: also says of how many workgroups
-/// its grid is, [tiles of queries, heads, stretches of the heads' values].
-pub(crate) fn attention_tile(
-    op: OpBuilder<'_>,
-    queries: usize,
-    heads: usize,
-    quads: usize,
-) -> (OpBuilder<'_>, [usize; 3]) {
-    /// Eights of quads that an invocation can hold for four queries; a larger head is made by several workgroups, each of
-    /// which computes the scores for itself.
-    const MOST: usize = 5;
-    let eights = quads.div_ceil(8);
-    // Eight queries to an invocation read less from workgroup memory, but there must be enough of them for a GPU.
-    let tall = eights <= 2 && queries.div_ceil(64) * heads >= 256;
-    let stretches = eights.div_ceil(MOST);
-    let op = op
-        .parts(&ATTENTION_TILE)
-        .part(&COLUMNS)
-        .constant("HEAD_QUADS", quads)
-        .constant("QUERY_FOURS", if tall { 2usize } else { 1 })
-        .constant("VALUE_STEPS", eights.div_ceil(stretches));
-    (op, [queries.div_ceil(if tall { 64 } else { 32 }), heads, stretches])
 }
 
 /// How the lanes share `groups` sums of `steps` steps: as the table says, but where that leaves most of a GPU idle.

@@ -4,7 +4,7 @@ use super::convert::{Options, failure, from_js, to_js};
 use super::files::{FileSet, Files};
 use super::{AbortFlag, OnProgress, device, quantize};
 use crate::generate::{
-    ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Surroundings, TextMemory,
+    ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Suite, Surroundings, TextMemory,
     budget, self_test,
 };
 use crate::load::{Autoencoder, ByteSource};
@@ -103,7 +103,7 @@ impl WasmImageModel {
             let quantize = quantize(&options)?;
             let gpu = device(&options).await?;
             if options.self_test != Some(false) {
-                abort.race(self_test(&gpu)).await?;
+                abort.race(self_test(&gpu, &[Suite::Linear, Suite::Pictures])).await?;
             }
             let lora = |l: &LoraFiles| {
                 let source: Rc<dyn ByteSource> = Rc::new(Files(l.files()));

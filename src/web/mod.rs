@@ -5,7 +5,7 @@ mod convert;
 mod files;
 mod image;
 
-use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, Roofline, self_test};
+use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, Roofline, Suite, self_test};
 use crate::gpu::{Family, Gpu, GpuOptions, Tier};
 use crate::load::{Abort, Phase, Progress, Quantize};
 use crate::{Error, Result};
@@ -145,7 +145,7 @@ impl WasmLanguageModel {
             }
             let gpu = device(&options).await?;
             if options.self_test != Some(false) {
-                abort.race(self_test(&gpu)).await?;
+                abort.race(self_test(&gpu, &[Suite::Linear, Suite::Language])).await?;
             }
             let background = options.priority.as_deref() == Some("background");
             let load = LoadOptions { quantize, context_length: options.context_length, background };

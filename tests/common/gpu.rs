@@ -6,7 +6,7 @@
 
 use inkstone::dtype::DType;
 use inkstone::gpu::{
-    Batch, Buffer, Family, Gpu, GpuOptions, Graph, Kept, Plan, Region, Tensor, Tier, Weight, WeightStore,
+    Batch, Buffer, Choice, Family, Gpu, GpuOptions, Graph, Kept, Plan, Region, Tensor, Tier, Weight, WeightStore,
 };
 use inkstone::load::repack::{pad_rows, repack};
 use inkstone::shape::Shape;
@@ -55,6 +55,15 @@ pub fn each_setup(mut body: impl FnMut(&str, &Rc<Gpu>)) {
         body(&name, &gpu);
         block_on(gpu.idle()).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
+}
+
+/// Runs `body` on every setup, and with workgroups where the adapter has made a choice.
+pub fn each_choosing(choice: Choice, mut body: impl FnMut(&str, &Rc<Gpu>)) {
+    each_setup(&mut body);
+    let gpu = open(Some(Tier::Base), Some(Family::Generic));
+    gpu.choose(choice, true);
+    body(choice.name(), &gpu);
+    block_on(gpu.idle()).unwrap_or_else(|e| panic!("{}: {e}", choice.name()));
 }
 
 /// A buffer with these bytes.

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each user needs a part
 
 use inkstone::dtype::DType;
-use inkstone::gpu::{Buffer, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, WeightStore};
+use inkstone::gpu::{Buffer, Choice, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, WeightStore};
 use inkstone::load::repack::planes;
 use inkstone::ops::{
     Activation, Attend, Attention, CHANNEL_BLOCK, Conv, Denoise, Gate, GroupNorm, KvLayer, LayerNorm, Linear, Map,
@@ -65,7 +65,11 @@ pub fn variants(gpus: &[Rc<Gpu>]) -> BTreeMap<String, Variant> {
         record_linear(&g, &memory);
         record_heads(&g, &memory);
         record_pictures(&g, &memory);
-        record_convolutions(&g, &memory);
+        for winograd in [false, true] {
+            gpu.choose(Choice::Winograd, winograd);
+            record_convolutions(&g, &memory);
+        }
+        gpu.choose(Choice::Winograd, false);
         for variant in g.variants() {
             for variant in on_devices(variant) {
                 all.insert(variant.label(), variant);

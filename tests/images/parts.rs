@@ -3,12 +3,12 @@
 
 use crate::case::{Model, Run};
 use crate::folder::{self, Files};
-use crate::gpu::{download, each_setup, upload};
+use crate::gpu::{download, each_choosing, each_setup, upload};
 use crate::weights::{self, Made, Stored};
 use inkstone::format::Parsed;
 use inkstone::format::diffusion::{clip::ClipConfig, unet::UnetConfig};
 use inkstone::format::safetensors::SafeTensors;
-use inkstone::gpu::{Batch, Buffer, Family, Gpu, Graph, Plan, Region, WeightStore};
+use inkstone::gpu::{Batch, Buffer, Choice, Family, Gpu, Graph, Plan, Region, WeightStore};
 use inkstone::load::{Abort, MemoryFiles, Quantize, Tensors, Weights};
 use inkstone::models::{Clip, ClipWant, Unet, UnetInput};
 use inkstone::ops::{Map, Rows};
@@ -208,7 +208,7 @@ fn unet(gpu: &Rc<Gpu>, files: &Files, quantize: Quantize) -> (Unet, WeightStore)
 
 #[test]
 fn noise_is_predicted_as_by_diffusers() {
-    each_setup(|setup, gpu| {
+    each_choosing(Choice::Winograd, |setup, gpu| {
         for model in models("unet") {
             let (unet, _store) = unet(gpu, &folder::whole(&model), Quantize::None);
             let mut runs: Vec<_> = model.runs.iter().filter(|r| r.of() == "unet").collect();

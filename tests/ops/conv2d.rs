@@ -1,12 +1,12 @@
-//! `Map::conv2d` (conv2d, conv2d_serial) against a loop over pixels and taps. Bands: see conv2d_bands.
+//! `Map::conv2d` (conv2d, conv2d_serial, conv2d_winograd) against a loop over pixels and taps. Bands: see conv2d_bands.
 
-use crate::gpu::{Stored, activation, each_folding, each_setup, matrix, run, vector};
+use crate::gpu::{Stored, activation, each_choosing, each_folding, matrix, run, vector};
 use crate::reference::layers::activate;
 use crate::reference::maps::Convolution;
 use crate::reference::weights::{Numbers, made_up};
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
-use inkstone::gpu::Gpu;
+use inkstone::gpu::{Choice, Gpu};
 use inkstone::ops::{Activation, CHANNEL_BLOCK, Conv, Map, Rows};
 use std::rc::Rc;
 
@@ -117,7 +117,7 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
 /// Channels around the edges of quads and blocks, filters around those of tiles.
 #[test]
 fn channels_around_every_edge() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(1);
         for c in [1, 2, 3, 4, 5, 7, 8, 12, 20, 30, 31, 32, 33, 36, 63, 64, 65, 96, 100] {
             try_case(name, gpu, &Case { c, ..PLAIN }, &mut numbers);
@@ -134,7 +134,7 @@ fn channels_around_every_edge() {
 /// Every side, stride and padding of published models, and some of none, on pictures around the edges of tiles.
 #[test]
 fn sides_strides_and_paddings() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(2);
         for size in [[1, 1], [1, 7], [2, 2], [3, 4], [4, 8], [9, 11], [16, 16], [33, 2]] {
             for (side, pads) in
@@ -156,7 +156,7 @@ fn sides_strides_and_paddings() {
 /// Twice as large, or one less where a picture was halved from an odd side.
 #[test]
 fn enlarged_inputs() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(3);
         for size in [[1, 1], [1, 5], [3, 4], [8, 8], [7, 13]] {
             let [h, w] = size.map(|n| 2 * n);
@@ -174,7 +174,7 @@ fn enlarged_inputs() {
 /// Everything that can be added, in every combination, and everything a convolution can end with.
 #[test]
 fn what_is_added_and_what_it_ends_with() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(4);
         for mask in 0..8 {
             let on = |bit: usize| mask & (1 << bit) != 0;
@@ -194,7 +194,7 @@ fn what_is_added_and_what_it_ends_with() {
 
 #[test]
 fn encodings_and_their_mixtures_in_slices() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(5);
         for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0] {
             for c in [4, 7, 32, 50, 96] {
@@ -222,7 +222,7 @@ fn encodings_and_their_mixtures_in_slices() {
 /// So many pixels that GPUs get tall tiles (of the first slice); the last tile is not full on either side.
 #[test]
 fn as_many_pixels_as_a_picture_has() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let slices = &[(DType::F16, 130), (DType::Q8_0, 67)];
         let c = Case { size: [62, 91], slices, side: 2, pad: [0, 0], bias: true, residual: true, ..PLAIN };
         try_case(name, gpu, &c, &mut Numbers(7));

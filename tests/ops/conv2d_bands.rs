@@ -2,12 +2,12 @@
 //! is made at once.
 
 use crate::conv2d::filters;
-use crate::gpu::{SENTINEL, Stored, activation, download, each_setup, matrix, run, submit, upload, vector};
+use crate::gpu::{SENTINEL, Stored, activation, download, each_choosing, matrix, run, submit, upload, vector};
 use crate::reference::maps::Convolution;
 use crate::reference::weights::Numbers;
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
-use inkstone::gpu::{Gpu, Graph, Plan, Region, Weight};
+use inkstone::gpu::{Choice, Gpu, Graph, Plan, Region, Weight};
 use inkstone::ops::{Activation, Conv, Map, Rows};
 use pollster::block_on;
 use std::rc::Rc;
@@ -160,7 +160,7 @@ fn bands_make_what_is_made_at_once() {
         Case { enlarged: Some(0), unit: [2, 1], ..SAME },
         Case { enlarged: Some(1), unit: [2, 1], ..SAME },
     ];
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(1);
         for case in cases {
             let weights = case.weights(gpu, &mut numbers);
@@ -180,7 +180,7 @@ fn bands_make_what_is_made_at_once() {
 /// A band's own result, a residual of the band's rows, and rows that a band holds of one tensor and makes of another.
 #[test]
 fn bands_of_their_own_with_residuals_of_their_own() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(2);
         for case in [SAME, Case { side: 1, pad: [0, 0], ..SAME }] {
             // The same channels everywhere, so that the first result may be added to the second.
@@ -216,7 +216,7 @@ fn bands_of_their_own_with_residuals_of_their_own() {
 /// fewer than the residual holds.
 #[test]
 fn maps_of_other_rows_each() {
-    each_setup(|name, gpu| {
+    each_choosing(Choice::Winograd, |name, gpu| {
         let mut numbers = Numbers(3);
         let (n, h, w, c, o) = (2, 10, 5, 6, 3);
         let (bytes, values) = filters(DType::F32, o, 9, c, &mut numbers);

@@ -77,6 +77,8 @@ pub struct ImageInfo {
     pub adapter: String,
     /// The family of kernel variants in use.
     pub family: &'static str,
+    /// Where the adapter departs from it: see [`crate::gpu::Choice`].
+    pub choices: Vec<&'static str>,
 }
 
 /// Bytes on the GPU.

@@ -138,6 +138,7 @@ impl ImageModel {
             tier: gpu.adapter().tier.name(),
             adapter: gpu.adapter().name.clone(),
             family: gpu.adapter().family.name(),
+            choices: gpu.choices(),
         };
         let model = ImageModel {
             gpu: gpu.clone(),

@@ -1,0 +1,44 @@
+//! How tall the tiles are of kernels that make many rows: taller ones read less from workgroup memory, but there must be
+//! enough of them for a GPU, and it must have the registers.
+
+use super::parts::{ATTENTION_TILE, COLUMNS, TILE};
+use crate::gpu::{Choice, Gpu, OpBuilder};
+
+/// Fills the tile slot for `t` rows of input by `rows` rows of weights: tiles of 64 by 64, or 32 by 64 where there would not be
+/// `enough` of them. Also says of how many workgroups its grid is, [tiles of weights, tiles of input].
+pub(crate) fn tile<'g>(
+    op: OpBuilder<'g>,
+    gpu: &Gpu,
+    [t, rows]: [usize; 2],
+    enough: usize,
+) -> (OpBuilder<'g>, [usize; 2]) {
+    let columns = rows.div_ceil(64);
+    let tall = t.div_ceil(64) * columns >= enough && !gpu.chose(Choice::ShortTiles);
+    let height = if tall { 64 } else { 32 };
+    (op.part(&TILE).part(&COLUMNS).set("TILE_ROWS", height as u32), [columns, t.div_ceil(height)])
+}
+
+/// Fills the attention slot for `heads` heads of `quads` quads, each with `queries` queries: also says of how many workgroups
+/// its grid is, [tiles of queries, heads, stretches of the heads' values].
+pub(crate) fn attention_tile<'g>(
+    op: OpBuilder<'g>,
+    gpu: &Gpu,
+    queries: usize,
+    heads: usize,
+    quads: usize,
+) -> (OpBuilder<'g>, [usize; 3]) {
+    /// Eights of quads that an invocation can hold for four queries; a larger head is made by several workgroups, each of
+    /// which computes the scores for itself.
+    const MOST: usize = 5;
+    let eights = quads.div_ceil(8);
+    let enough = queries.div_ceil(64) * heads >= 256;
+    let tall = eights <= 2 && enough && !gpu.chose(Choice::ShortAttention);
+    let stretches = eights.div_ceil(MOST);
+    let op = op
+        .parts(&ATTENTION_TILE)
+        .part(&COLUMNS)
+        .constant("HEAD_QUADS", quads)
+        .constant("QUERY_FOURS", if tall { 2usize } else { 1 })
+        .constant("VALUE_STEPS", eights.div_ceil(stretches));
+    (op, [queries.div_ceil(if tall { 64 } else { 32 }), heads, stretches])
+}
