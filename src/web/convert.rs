@@ -20,6 +20,8 @@ pub(super) struct Options {
     pub vae: Option<String>,
     pub text_encoder: Option<String>,
     pub self_test: Option<bool>,
+    /// What `tune` found out on this adapter, by names; absent: whatever the device has chosen already.
+    pub choices: Option<Vec<String>>,
     pub adapter_info: AdapterInfo,
 }
 

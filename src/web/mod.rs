@@ -6,7 +6,7 @@ mod files;
 mod image;
 
 use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, Roofline, Suite, self_test};
-use crate::gpu::{Family, Gpu, GpuOptions, Tier};
+use crate::gpu::{Choice, Family, Gpu, GpuOptions, Tier};
 use crate::load::{Abort, Phase, Progress, Quantize};
 use crate::{Error, Result};
 use convert::{Options, failure, from_js, to_js};
@@ -47,8 +47,19 @@ thread_local! {
     static LATEST: RefCell<Option<Rc<Gpu>>> = const { RefCell::new(None) };
 }
 
-/// The device for these options: one in use if it is sound, else a new one.
+/// The device for these options, with its choices made.
 async fn device(options: &Options) -> Result<Rc<Gpu>> {
+    let gpu = open(options).await?;
+    if let Some(names) = &options.choices {
+        for choice in Choice::ALL {
+            gpu.choose(choice, names.iter().any(|name| name == choice.name()));
+        }
+    }
+    Ok(gpu)
+}
+
+/// The device for these options: one in use if it is sound, else a new one.
+async fn open(options: &Options) -> Result<Rc<Gpu>> {
     let info = &options.adapter_info;
     let key = format!("{:?} {:?} {:?} {}", options.tier, options.family, options.adapter, info.subgroups);
     let open = DEVICES.with_borrow(|d| d.iter().find(|(k, _)| *k == key).and_then(|(_, gpu)| gpu.upgrade()));
@@ -226,6 +237,24 @@ pub async fn roofline(options: JsValue) -> std::result::Result<JsValue, JsValue>
         to_js(&Roofline::measure(&device(&options).await?).await?)
     };
     measured.await.map_err(failure)
+}
+
+/// Seconds that a layer of 2 GFLOP may take on an adapter that is worth measuring further.
+const PATIENCE: f64 = 0.25;
+
+/// Measures which choices pay on this browser's GPU, and makes them. None on an adapter that computes on the CPU: its kernels
+/// are others.
+#[wasm_bindgen]
+pub async fn tune(options: JsValue) -> std::result::Result<JsValue, JsValue> {
+    let tuned = async {
+        let gpu = device(&from_js(&options)?).await?;
+        let tried = match gpu.adapter().family {
+            Family::Software => Vec::new(),
+            _ => crate::generate::tune(&gpu, PATIENCE).await?,
+        };
+        to_js(&tried)
+    };
+    tuned.await.map_err(failure)
 }
 
 /// Whether a model fits, from its headers alone.

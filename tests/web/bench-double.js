@@ -42,6 +42,20 @@ export async function probe({ selfTest = true, signal } = {}) {
   };
 }
 
+export async function tune({ signal } = {}) {
+  const { family = "generic", noChoices = false } = wish();
+  asked.push(["tune"]);
+  await sleep(1);
+  if (signal?.aborted) throw cancelled();
+  if (noChoices) throw new InkstoneError("Gpu", "the driver broke");
+  if (family === "software") return [];
+  return [
+    { choice: "winograd", seconds: [3e-3, 2e-3], difference: 1e-12, chosen: true },
+    { choice: "short tiles", seconds: [1e-3, 2e-3], difference: 0, chosen: false },
+    { choice: "short attention", seconds: [1e-3, 0.99e-3], difference: 0, chosen: false },
+  ];
+}
+
 export async function roofline({ signal } = {}) {
   const { noBound = false, paceMs = 1 } = wish();
   asked.push(["roofline"]);

@@ -52,6 +52,9 @@ test("it measures everything once; numbers and parts of the bound are those of t
   assert.match(gpu.Browser[0], /Chrom\w+ \d+/);
   assert.deepEqual(gpu["Tier · kernels for"], ["subgroups · generic"]);
   assert.deepEqual(gpu["Self-test"], ["3 of 3 kernels right"]);
+  assert.deepEqual(gpu["Convolutions by Winograd's method"], ["1.50 times as fast, in use"]);
+  assert.deepEqual(gpu["Matrix products in short tiles"], ["0.50 times as fast, not in use"]);
+  assert.deepEqual(gpu["Attention in short tiles"], ["1.01 times as fast, not in use"]);
   assert.deepEqual(gpu["Reading memory"], ["10.0 GB/s"]);
   assert.deepEqual(gpu["Arithmetic, 32-bit"], ["1.00 TFLOP/s"]);
 
@@ -84,7 +87,7 @@ test("it measures everything once; numbers and parts of the bound are those of t
 test("prompts are as long as said, never begin alike, and go on past stop tokens; pictures follow the model's card", async () => {
   await person.measure();
   const asked = await person.asked();
-  assert.deepEqual(asked.map(([what]) => what).filter((what, i, all) => what !== all[i - 1]), ["probe", "roofline", "load", "generate", "load", "paint"]); // prettier-ignore
+  assert.deepEqual(asked.map(([what]) => what).filter((what, i, all) => what !== all[i - 1]), ["tune", "probe", "roofline", "load", "generate", "load", "paint"]); // prettier-ignore
   const prompts = asked.filter(([what]) => what === "generate");
   assert.deepEqual(prompts.map(([, text]) => text.length), [16, ...[16, 128, 512, 1024, 2048].flatMap((n) => [n, n, n, n])]); // prettier-ignore
   assert.equal(new Set(prompts.map(([, text]) => text.slice(0, 4))).size, prompts.length, "no prefix was read before");
@@ -212,8 +215,9 @@ test("contexts that would take too long, or that the model can't read, are left 
 });
 
 test("a wrong kernel is named; without a bound there are speeds, but no parts of it", async () => {
-  await person.wish({ wrongKernel: true, noBound: true });
+  await person.wish({ wrongKernel: true, noBound: true, noChoices: true });
   await person.measure();
+  assert.equal(Object.keys(await person.table("gpu")).some((label) => /Winograd|tiles/.test(label)), false);
   assert.deepEqual((await person.table("gpu"))["Self-test"], ["2 of 3 kernels right"]);
   const wrong = await page.$$eval(".kernels tr:has(.wrong)", (rows) =>
     rows.map((row) => row.innerText.replace(/\s+/g, " ")),

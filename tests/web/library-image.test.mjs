@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256 } from "./library-server.mjs";
-import { cacheList, files, page, put } from "./library-shell.mjs";
+import { cacheList, files, load, page, put, visit } from "./library-shell.mjs";
 
 const text = (body) => ({ body: typeof body === "string" ? body : JSON.stringify(body) });
 
@@ -229,4 +229,70 @@ test("the text of other programs is understood", async () => {
     return [await ink.readParameters(new Blob(["no PNG"])), await ink.readParameters(await canvas.convertToBlob())];
   });
   assert.deepEqual(none, [undefined, undefined]);
+});
+
+// ---- kernels that are quicker here ---------------------------------------------------------------------------------
+
+const PICTURES = { "model_index.json": "{}" };
+/** The choices that Rust was given, and how often this visit measured. */
+const chosen = async (options) => {
+  const { value, message } = await loadImage(PICTURES, options);
+  assert.ok(value, message);
+  return [value.options.choices, value.tuned];
+};
+
+test("the first load of an image model measures; what came of it holds for all models, and for later visits", async () => {
+  assert.deepEqual((await load("/good.gguf")).value.options.choices, [], "a language model does not wait for it");
+  assert.deepEqual(await chosen(), [["winograd"], 1]);
+  assert.deepEqual(await chosen(), [["winograd"], 1]);
+  assert.deepEqual((await load("/good.gguf")).value.options.choices, ["winograd"]);
+  assert.deepEqual((await page.evaluate(() => ink.probe())).options.choices, ["winograd"]);
+  await visit(page);
+  assert.deepEqual(await chosen(), [["winograd"], 0]);
+  await page.evaluate(() => ink.cache.clear());
+  assert.deepEqual(await cacheList(), [], "it is no model");
+});
+
+test("whoever names a family, or says so, gets what is usual", async () => {
+  await chosen();
+  assert.deepEqual(await chosen({ family: "generic" }), [[], 1]);
+  assert.deepEqual(await chosen({ tune: false }), [[], 1]);
+  assert.deepEqual(await chosen({ family: "generic", tune: true }), [["winograd"], 2], "other kernels are measured anew");
+});
+
+test("a driver that breaks over it is not tried again", async () => {
+  assert.deepEqual(await chosen({ tier: "base" }), [[], 1]);
+  assert.deepEqual(await chosen({ tier: "base" }), [[], 1]);
+  await visit(page);
+  assert.deepEqual(await chosen({ tier: "base" }), [[], 0]);
+  const asked = await page.evaluate(() => attempt(() => ink.tune({ tier: "base" })));
+  assert.deepEqual(asked, { code: "Gpu", message: "the device is lost: load the model again" });
+});
+
+test("without the cache nothing is kept", async () => {
+  assert.deepEqual(await chosen({ cache: false }), [["winograd"], 1]);
+  assert.deepEqual(await chosen({ cache: false }), [["winograd"], 1], "but for this visit");
+  await visit(page);
+  assert.deepEqual(await chosen({ cache: false }), [["winograd"], 1]);
+});
+
+test("measuring can be asked for, and a damaged note is measured anew", async () => {
+  const tried = await page.evaluate(() => ink.tune());
+  assert.deepEqual(
+    tried.map(({ choice, chosen }) => [choice, chosen]),
+    [
+      ["winograd", true],
+      ["short tiles", false],
+    ],
+  );
+  assert.deepEqual(await chosen(), [["winograd"], 1]);
+  await page.evaluate(async () => {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("inkstone");
+    const stream = await (await folder.getFileHandle("choices.json")).createWritable();
+    await stream.write('{"half":');
+    await stream.close();
+  });
+  await visit(page);
+  assert.deepEqual(await chosen(), [["winograd"], 1]);
+  assert.deepEqual(page.noise, []);
 });

@@ -69,3 +69,30 @@ test("Chromium paints what diffusers paints, step by step", async () => {
   );
   assert.match(got.parameters, /^a red heart\nSteps: 15, Sampler: DPM\+\+ 2M, CFG scale: 3, Seed: 7, Size: 64x64/);
 });
+
+/** Kernels of GPUs, compiled by Tint, with what would be chosen if it were measured to be quicker. */
+test("a choice that an earlier visit measured is made, and paints the same picture", async () => {
+  const got = await page.evaluate(async () => {
+    const { vendor, architecture, device, description } = (await navigator.gpu.requestAdapter()).info;
+    const key = JSON.stringify([1, vendor, architecture, device, description, "base", "generic"]);
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("inkstone", { create: true });
+    const stream = await (await folder.getFileHandle("choices.json", { create: true })).createWritable();
+    await stream.write(JSON.stringify({ [key]: ["winograd"] }));
+    await stream.close();
+    const { ImageModel } = await import("/dist/inkstone.js?again");
+    const painted = [];
+    for (const family of ["software", "generic"]) {
+      const model = await ImageModel.load("/models/emoji/", { quantize: "none", tier: "base", family, tune: true });
+      const began = performance.now();
+      const [picture] = await model.generate("a red heart", { steps: 1, seed: 7, preview: "none" });
+      painted.push({ pixels: Array.from(await picture.pixels()), info: model.info, ms: performance.now() - began });
+      await model.dispose();
+    }
+    return painted;
+  });
+  const [usual, chosen] = got;
+  assert.deepEqual([usual, chosen].map(({ info }) => [info.family, info.choices]), [["software", []], ["generic", ["winograd"]]]); // prettier-ignore
+  const decibels = ratio(usual.pixels, chosen.pixels);
+  console.log(`${decibels.toFixed(1)} dB to the picture of other kernels; ${usual.ms} and ${chosen.ms} ms`);
+  assert.ok(decibels >= 60 && decibels < 200, `${decibels} dB`);
+});

@@ -1,5 +1,5 @@
 /** The measuring itself, by the package alone: nothing in here knows of a page. */
-import { ImageModel, LanguageModel, probe, roofline, type Progress, type Source } from "inkstone";
+import { ImageModel, LanguageModel, probe, roofline, tune, type Progress, type Source } from "inkstone";
 import { troubleOf } from "../shared-ui/trouble.js";
 import type { Context, ImageReport, LanguageReport, Load, Report } from "./report.js";
 
@@ -25,7 +25,7 @@ const PASSAGE =
   "dipped, lifted, and set down on the paper, and whoever writes no longer thinks of the hand that holds it. ";
 
 export type Step =
-  | { kind: "kernels" | "bound" | "warm" }
+  | { kind: "choices" | "kernels" | "bound" | "warm" }
   | { kind: "load"; name: string; progress?: Progress }
   | { kind: "context"; context: number }
   /** `done` of all steps are. */
@@ -54,6 +54,13 @@ function check({ signal }: Hear): void {
 
 export async function measureGpu(report: Report, hear: Hear): Promise<void> {
   const { signal } = hear;
+  hear.step({ kind: "choices" });
+  try {
+    report.tried = await tune({ signal });
+  } catch {
+    // Then nothing is chosen; what is wrong with the device the next call says.
+    check(hear);
+  }
   hear.step({ kind: "kernels" });
   const { adapter, tier, family, limits, budgetBytes, kernels } = await probe({ signal });
   report.gpu = { adapter, tier, family, limits, budgetBytes, kernels };

@@ -49,6 +49,7 @@ export class ProgressBar {
 /** Pieces of this part that are done. */
 function within(step: Step): number {
   switch (step.kind) {
+    case "choices":
     case "kernels":
       return 0;
     case "bound":
@@ -70,6 +71,8 @@ function amountOf({ progress }: Extract<Step, { kind: "load" }>): string {
 
 function wordsFor(step: Step): string {
   switch (step.kind) {
+    case "choices":
+      return t("benchAtChoices");
     case "kernels":
       return t("benchAtKernels");
     case "bound":

@@ -1,5 +1,5 @@
 /** What was measured, as plain data: the table, the plot and both files are made of nothing else. */
-import type { ImageFlops, ImageInfo, ModelInfo, ProbeResult, Roofline } from "inkstone";
+import type { ImageFlops, ImageInfo, ModelInfo, ProbeResult, Roofline, Tried } from "inkstone";
 import type { Trouble } from "../shared-ui/trouble.js";
 
 export interface Report {
@@ -7,6 +7,8 @@ export interface Report {
   date: string;
   browser: string;
   gpu?: Pick<ProbeResult, "adapter" | "tier" | "family" | "limits" | "budgetBytes" | "kernels">;
+  /** Pairs of kernels, and which is the quicker one here. */
+  tried?: Tried[];
   bound?: Roofline;
   /** Why the bound is missing. */
   boundTrouble?: Trouble;

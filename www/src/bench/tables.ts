@@ -1,6 +1,6 @@
 /** The report as rows of text: the page shows them and the copied Markdown holds them, so that both say the same. */
 import type { ImageInfo, ModelInfo } from "inkstone";
-import { t } from "../shared-ui/i18n.js";
+import { t, type Key } from "../shared-ui/i18n.js";
 import * as numbers from "../shared-ui/numbers.js";
 import type { Trouble } from "../shared-ui/trouble.js";
 import {
@@ -41,7 +41,13 @@ export function sections(report: Report): Section[] {
   ];
 }
 
-function gpu({ browser, gpu, bound, boundTrouble, trouble }: Report): Section {
+const CHOICES: Record<string, Key | undefined> = {
+  winograd: "benchWinograd",
+  "short tiles": "benchShortTiles",
+  "short attention": "benchShortAttention",
+};
+
+function gpu({ browser, gpu, tried = [], bound, boundTrouble, trouble }: Report): Section {
   const rows: Row[] = [];
   const notes: string[] = [];
   if (gpu) {
@@ -56,6 +62,10 @@ function gpu({ browser, gpu, bound, boundTrouble, trouble }: Report): Section {
       },
     );
     if (gpu.family === "software") notes.push(t("benchSoftware"));
+  }
+  for (const { choice, seconds, chosen } of tried) {
+    const speed = numbers.count(seconds[0] / seconds[1], 2);
+    rows.push({ label: CHOICES[choice] ? t(CHOICES[choice]) : choice, value: t(chosen ? "benchChosen" : "benchNotChosen", { speed }) });
   }
   if (bound) {
     rows.push(

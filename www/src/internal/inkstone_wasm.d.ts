@@ -8,6 +8,7 @@ import type {
   ProbeResult,
   Progress,
   Roofline,
+  Tried,
 } from "../public/types.js";
 import type { WirePicture, WireStep } from "./protocol.js";
 
@@ -80,4 +81,5 @@ export class WasmImageModel {
 
 export function probe(options: object): Promise<ProbeResult>;
 export function roofline(options: object): Promise<Roofline>;
+export function tune(options: object): Promise<Tried[]>;
 export function estimate(files: FileSet, options: object): Promise<Estimate>;

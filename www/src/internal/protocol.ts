@@ -16,6 +16,7 @@ import type {
   ProbeResult,
   Progress,
   Roofline,
+  Tried,
 } from "../public/types.js";
 
 /** A source as it travels to the worker; `key` names it in the store. */
@@ -88,6 +89,7 @@ export interface Calls {
   dispose: { args: { model: number }; answer: void; event: never };
   probe: { args: { options: DeviceOptions }; answer: ProbeResult; event: never };
   roofline: { args: { options: DeviceOptions }; answer: Roofline; event: never };
+  tune: { args: { options: DeviceOptions }; answer: Tried[]; event: never };
   estimate: { args: { source: Description; options: WireLoadOptions }; answer: Estimate; event: never };
   cacheList: { args: object; answer: CacheEntry[]; event: never };
   cacheDelete: { args: { key: string }; answer: boolean; event: never };

@@ -286,14 +286,35 @@ function emptyManifest(source: string): Manifest {
 
 /** Undefined when there is none, or one that an interrupted write or another version left. */
 async function readManifest(folder: Folder): Promise<Manifest | undefined> {
-  const handle = await find(folder.getFileHandle(MANIFEST));
+  const manifest = await readJson<Manifest>(folder, MANIFEST);
+  return manifest?.version === VERSION ? manifest : undefined;
+}
+
+/** Undefined when there is no such file, or one that an interrupted write left. */
+async function readJson<T>(folder: Folder, name: string): Promise<T | undefined> {
+  const handle = await find(folder.getFileHandle(name));
   if (!handle) return undefined;
   try {
-    const manifest = JSON.parse(await (await handle.getFile()).text()) as Manifest;
-    return manifest.version === VERSION ? manifest : undefined;
+    return JSON.parse(await (await handle.getFile()).text()) as T;
   } catch (error) {
-    console.warn(`inkstone: a list of kept files is unreadable and ignored: ${error}`);
+    console.warn(`inkstone: ${name} is unreadable and ignored: ${error}`);
     return undefined;
+  }
+}
+
+/** What `writeNote` kept beside the models. */
+export async function readNote<T>(name: string): Promise<T | undefined> {
+  const root = await openRoot(false);
+  return root && readJson<T>(root, name);
+}
+
+/** Keeps a little for the next visit, if the browser lets us. */
+export async function writeNote(name: string, note: unknown): Promise<void> {
+  try {
+    const root = await openRoot(true);
+    if (root) await writeFile(root, name, new TextEncoder().encode(JSON.stringify(note)));
+  } catch (error) {
+    console.warn(`inkstone: ${name} won't be kept for the next visit: ${error}`);
   }
 }
 

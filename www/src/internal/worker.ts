@@ -1,9 +1,11 @@
 import { InkstoneError } from "../public/error.js";
+import { choicesFor, remeasured } from "./choices.js";
 import { Files } from "./files.js";
 import { prepareAdapter } from "./gpu.js";
 import { throwIfAborted } from "./http.js";
-import init, { AbortFlag, estimate, probe, roofline, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
+import init, { AbortFlag, estimate, probe, roofline, tune, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
 import { Lasting } from "./lasting.js";
+import type { DeviceOptions } from "../public/types.js";
 import type { Description, WireLoadOptions } from "./protocol.js";
 import { serve, type Handlers } from "./rpc.js";
 import { clearStore, deleteFromStore, listStore } from "./store.js";
@@ -54,17 +56,26 @@ function inTurn<T>(job: () => Promise<T>): Promise<T> {
   return turn;
 }
 
+/** What Rust is told of the adapter: what it is, and what was chosen for it. `measure`: choose now, if not before. */
+async function deviceFor<O extends DeviceOptions>(options: O, measure = false): Promise<O & { choices: string[] }> {
+  const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
+  const device = { ...options, adapterInfo };
+  return { ...device, choices: await choicesFor(options, adapterInfo, measure ? () => tune(device) : undefined) };
+}
+
 /** Opens the files of `sources` and hands them to `load`; what it makes is kept until it is disposed of. */
 function loadModel<M extends WasmLanguageModel | WasmImageModel, P extends { file: string }>(
   sources: Description[],
   options: WireLoadOptions,
   signal: AbortSignal,
   emit: (progress: P & { local: boolean }) => void,
+  measure: boolean,
   load: (files: Files[], options: object, report: (progress: P) => void, flag: AbortFlag) => Promise<M>,
 ): Promise<{ model: number; info: ReturnType<M["info"]> }> {
   return inTurn(async () => {
     throwIfAborted(signal);
-    const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
+    const device = await deviceFor(options, measure);
+    throwIfAborted(signal);
     const files: Files[] = [];
     let complete = false;
     try {
@@ -75,7 +86,7 @@ function loadModel<M extends WasmLanguageModel | WasmImageModel, P extends { fil
       signal.addEventListener("abort", () => files.forEach((f) => void f.close(false)), { once: true });
       const isLocal = (name: string) => files[0]?.isLocal(name) ?? false;
       const loaded = await withFlag(signal, (flag) =>
-        load(files, { ...options, adapterInfo }, (p) => emit({ ...p, local: isLocal(p.file) }), flag),
+        load(files, device, (p) => emit({ ...p, local: isLocal(p.file) }), flag),
       );
       const id = nextModel++;
       models.set(id, loaded);
@@ -91,7 +102,7 @@ function loadModel<M extends WasmLanguageModel | WasmImageModel, P extends { fil
 
 const handlers: Handlers = {
   load: ({ source, options }, { signal, emit }) =>
-    loadModel([source], options, signal, emit, ([files], all, report, flag) =>
+    loadModel([source], options, signal, emit, false, ([files], all, report, flag) =>
       WasmLanguageModel.load(files as Files, all, report, flag),
     ),
 
@@ -106,7 +117,7 @@ const handlers: Handlers = {
       return options.vae === "tiny" ? files.withTokenizer().withTiny() : files.withTokenizer();
     };
     let kept: Lasting[] = [];
-    const loaded = await loadModel(sources, options, signal, emit, (opened, all, report, flag) => {
+    const loaded = await loadModel(sources, options, signal, emit, true, (opened, all, report, flag) => {
       kept = opened.map((files, i) => new Lasting(complemented(files, i), () => open(i)));
       const [own, ...others] = kept as [Lasting, ...Lasting[]];
       const adapters = others.map((files, i) => ({ files, name: loras[i]?.name ?? "", scale: loras[i]?.scale ?? 1 }));
@@ -151,8 +162,7 @@ const handlers: Handlers = {
 
   probe: async ({ options }) => {
     try {
-      const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
-      return await probe({ ...options, adapterInfo });
+      return await probe(await deviceFor(options));
     } catch (error) {
       if (!(error instanceof InkstoneError) || !["Unsupported", "Gpu"].includes(error.code)) throw error;
       return {
@@ -168,16 +178,18 @@ const handlers: Handlers = {
     }
   },
 
-  roofline: async ({ options }) => {
+  roofline: async ({ options }) => roofline(await deviceFor(options)),
+
+  tune: async ({ options }) => {
     const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
-    return roofline({ ...options, adapterInfo });
+    return remeasured(options, adapterInfo, () => tune({ ...options, adapterInfo }));
   },
 
   estimate: async ({ source, options }, { signal }) => {
-    const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
+    const device = await deviceFor(options);
     const files = await Files.open(source, options.cache === false ? "off" : "read", signal);
     try {
-      const answer = await estimate(files.withTokenizer(), { ...options, adapterInfo });
+      const answer = await estimate(files.withTokenizer(), device);
       return { ...answer, download: Math.max(0, answer.download - (await files.localBytes())) };
     } catch (error) {
       throw files.failure ?? error;

@@ -2,7 +2,7 @@ import { connection } from "../internal/client.js";
 import { plain } from "../internal/plain.js";
 import { describeSource } from "../internal/source.js";
 import { InkstoneError } from "./error.js";
-import type { DeviceOptions, Estimate, LoadOptions, ProbeResult, Roofline, Source } from "./types.js";
+import type { DeviceOptions, Estimate, LoadOptions, ProbeResult, Roofline, Source, Tried } from "./types.js";
 
 /** What this browser's GPU can do, and whether every kernel computes rightly on it. */
 export async function probe(options: DeviceOptions & { signal?: AbortSignal } = {}): Promise<ProbeResult> {
@@ -17,6 +17,15 @@ export async function probe(options: DeviceOptions & { signal?: AbortSignal } = 
 export async function roofline(options: DeviceOptions & { signal?: AbortSignal } = {}): Promise<Roofline> {
   const { signal, ...rest } = options;
   return connection().call("roofline", { options: plain(rest) }, { signal });
+}
+
+/**
+ * Measures, in about a second, which of a few pairs of kernels are quicker on this adapter, and remembers it: models loaded from
+ * here on use those. Empty on an adapter that computes on the CPU, and shorter than usual on a very slow one.
+ */
+export async function tune(options: DeviceOptions & { signal?: AbortSignal } = {}): Promise<Tried[]> {
+  const { signal, ...rest } = options;
+  return connection().call("tune", { options: plain(rest) }, { signal });
 }
 
 /** Whether a model fits, before it is downloaded: reads the headers of its files only. */

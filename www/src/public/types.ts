@@ -28,6 +28,11 @@ export interface DeviceOptions {
   family?: "auto" | "software" | "generic" | "apple" | "nvidia" | "amd" | "intel" | "qualcomm" | "arm";
   /** Check the kernels on this adapter before their first use. Default true. */
   selfTest?: boolean;
+  /**
+   * Use the kernels that were measured to be the quicker ones on this adapter, see {@link tune}; an image model's first load
+   * measures, once. Default true, but false where `family` names one.
+   */
+  tune?: boolean;
 }
 
 export interface LoadOptions extends DeviceOptions {
@@ -62,6 +67,8 @@ export interface ModelInfo {
   adapter: string;
   /** The family of kernel variants in use. */
   family: string;
+  /** What was chosen beyond it because it is quicker on this adapter: names of {@link Tried}. */
+  choices: string[];
 }
 
 /** What is known of a loaded image model. Sizes are `[width, height]` in pixels. */
@@ -87,6 +94,10 @@ export interface ImageInfo {
   bytes: { weights: number; scratch: number; peak: number };
   tier: string;
   adapter: string;
+  /** The family of kernel variants in use. */
+  family: string;
+  /** What was chosen beyond it because it is quicker on this adapter: names of {@link Tried}. */
+  choices: string[];
 }
 
 /** `ddpm` and `deis` are there for models whose own schedule names them. */
@@ -308,6 +319,18 @@ export interface Roofline {
   bytesPerSecond: number;
   /** 32-bit operations in a second; a fused multiply-add counts as two. */
   flopsPerSecond: number;
+}
+
+/** Two ways to compute the same, measured on an adapter; see `tune`. */
+export interface Tried {
+  /** What was tried instead of what is usual: `"winograd"`, `"short tiles"` or `"short attention"`. */
+  choice: string;
+  /** How long the usual way took, and this one. */
+  seconds: [number, number];
+  /** The normalised mean squared difference of their results. */
+  difference: number;
+  /** Whether models loaded from here on use it: it is at least 5 % quicker, agrees, and passes the self-test. */
+  chosen: boolean;
 }
 
 export interface Estimate {
