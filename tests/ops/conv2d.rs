@@ -236,5 +236,8 @@ fn more_tiles_than_one_dimension_of_a_grid() {
         // The tallest tile has 64 pixels.
         let c = Case { size: [33, 35], c: 1, slices: &[(DType::F32, 2)], side: 1, pad: [0, 0], ..PLAIN };
         try_case(name, gpu, &c, &mut Numbers(6));
+        // Those of Winograd's method have 32 tiles of 2 x 2.
+        gpu.choose(Choice::Winograd, true);
+        try_case(name, gpu, &Case { size: [50, 51], side: 3, pad: [1, 1], ..c }, &mut Numbers(8));
     });
 }

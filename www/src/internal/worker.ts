@@ -49,7 +49,7 @@ async function withFlag<T>(signal: AbortSignal, job: (flag: AbortFlag) => Promis
   }
 }
 
-/** One load at a time: what fits is only known when the one before has taken its memory. */
+/** One load or measurement at a time: what fits is only known when the load before has taken its memory. */
 function inTurn<T>(job: () => Promise<T>): Promise<T> {
   const turn = lastLoad.then(job);
   lastLoad = turn.catch(() => undefined);
@@ -180,10 +180,11 @@ const handlers: Handlers = {
 
   roofline: async ({ options }) => roofline(await deviceFor(options)),
 
-  tune: async ({ options }) => {
-    const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
-    return remeasured(options, adapterInfo, () => tune({ ...options, adapterInfo }));
-  },
+  tune: ({ options }) =>
+    inTurn(async () => {
+      const [adapterInfo] = await Promise.all([prepareAdapter(options), wasm()]);
+      return remeasured(options, adapterInfo, () => tune({ ...options, adapterInfo }));
+    }),
 
   estimate: async ({ source, options }, { signal }) => {
     const device = await deviceFor(options);
