@@ -55,7 +55,8 @@ test("what is skipped, put off, empty or broken is a failure", () => {
 test("without a browser its suites fail", () => {
   const stage = '() => nodeTest(["tests/web/paint-golden.test.mjs"])';
   const { passed, failed, printed } = outcomeOf(stage, { CHROMIUM: "/nowhere/chromium" });
-  assert.deepEqual([passed, failed], [0, 1], printed);
+  assert.equal(passed, 0, printed);
+  assert.ok(failed > 0, printed);
   assert.match(printed, /There is no Chromium/);
 });
 
