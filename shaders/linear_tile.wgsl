@@ -1,7 +1,7 @@
 /// y[t, r] = sum_k w[r, k] * x[t, k] (+ bias[r]) (+ residual[t, r]); many input rows. A workgroup of 64 makes a tile of
 /// TILE_ROWS input rows by 64 weight rows. With a gate half of these are r, the other half r + gate_rows:
 /// y[t, r] = silu(w[r] x) * (w[r + gate_rows] x), or (w[r] x) * gelu(w[r + gate_rows] x).
-/// Slots: weight, tile, linear, ends.
+/// Slots: weight, tile with fill (or tile_int8), columns, linear, ends.
 override BOUNDED: bool = false;
 struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32, ends: u32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
@@ -47,11 +47,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
 
     var sums: Tile;
     for (var b = 0u; b < p.blocks; b++) {
-        tile_weights(lid, weight_block(row * p.blocks + b));
-        // Neighbours read neighbouring quads of one input row.
-        for (var i = 0u; i < TILE_ROWS; i += 8u) {
-            tile_input(tc, i + tr, load_x(t0 + i + tr, b * 8u + tc, n));
-        }
+        tile_fill(lid, row, b, t0, n);
         workgroupBarrier();
         sums = tile_product(sums, tr, tc);
         workgroupBarrier();

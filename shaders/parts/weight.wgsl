@@ -6,6 +6,12 @@ struct Block32 { v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f, v4: vec4f, v5: vec4
 /// 32 small integers, one to a byte: the words of lo are the quads 0..3 of a block, those of hi the quads 4..7.
 struct Bytes32 { lo: vec4u, hi: vec4u }
 
+/// What the weight_line of an encoding that has weight_bytes holds: w = x q; w = x q + y; w = x q for the first 16 weights of a
+/// block and y q for the others.
+const SCALE = 0u;
+const OFFSET = 1u;
+const HALVES = 2u;
+
 /// The low or (odd i) the high half of a word, as the f16 it holds.
 fn half_at(word: u32, i: u32) -> f32 { return unpack2x16float(word >> (16u * (i & 1u))).x; }
 
@@ -23,6 +29,12 @@ fn nibbles_and_bits(q: vec4u, h: u32) -> Bytes32 {
 fn crumbs(q: vec2u) -> Bytes32 {
     let shift = vec4u(0u, 2u, 4u, 6u);
     return Bytes32((vec4u(q.x) >> shift) & vec4u(0x03030303u), (vec4u(q.y) >> shift) & vec4u(0x03030303u));
+}
+
+/// Unsigned bytes less `middle`, itself at most 128, as signed bytes.
+fn centred(q: vec4u, middle: u32) -> vec4u {
+    let m = vec4u(middle * 0x01010101u);
+    return ((q | vec4u(0x80808080u)) - m) ^ vec4u(0x80808080u);
 }
 
 /// The bytes of a word, lowest first. Not unpack4xU8: SwiftShader takes twice as long over it and over converting unsigned

@@ -8,12 +8,14 @@
 fn weight_at(b: u32) -> u32 { return b / 16u * 25u + 1u + b % 16u / 8u * 12u; }
 
 /// 32 q: the integers are in the upper 3 bits of signed bytes, so everything is 32 times too large.
-fn weight_q(b: u32) -> Block32 {
+fn weight_bytes(b: u32) -> Bytes32 {
     let q = crumbs(w_quants[b]);
     let h = vec4u(w_scales[weight_at(b) + 4u + b % 8u]);
-    return from_signed(Bytes32((q.lo << vec4u(5u)) | ((h << vec4u(7u, 6u, 5u, 4u)) & vec4u(0x80808080u)),
-                               (q.hi << vec4u(5u)) | ((h << vec4u(3u, 2u, 1u, 0u)) & vec4u(0x80808080u))));
+    return Bytes32((q.lo << vec4u(5u)) | ((h << vec4u(7u, 6u, 5u, 4u)) & vec4u(0x80808080u)),
+                   (q.hi << vec4u(5u)) | ((h << vec4u(3u, 2u, 1u, 0u)) & vec4u(0x80808080u)));
 }
+
+fn weight_q(b: u32) -> Block32 { return from_signed(weight_bytes(b)); }
 
 /// d * s / 32 of both halves of a block.
 fn weight_scales(b: u32) -> vec2f {
@@ -24,3 +26,7 @@ fn weight_scales(b: u32) -> vec2f {
 fn weight_block(b: u32) -> Block32 { return block_times2(weight_q(b), weight_scales(b)); }
 
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 { return block_dot2(weight_q(b), x, weight_scales(b)); }
+
+const WEIGHT_LINE = HALVES;
+
+fn weight_line(b: u32) -> vec2f { return weight_scales(b); }

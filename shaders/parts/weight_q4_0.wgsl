@@ -17,3 +17,12 @@ fn weight_four(b: u32, q: u32) -> vec4f {
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     return half_at(w_scales[b / 2u], b) * (block_dot(from_unsigned(nibbles(w_quants[b])), x) - 8.0 * x_sum);
 }
+
+const WEIGHT_LINE = SCALE;
+
+fn weight_bytes(b: u32) -> Bytes32 {
+    let n = nibbles(w_quants[b]);
+    return Bytes32(centred(n.lo, 8u), centred(n.hi, 8u));
+}
+
+fn weight_line(b: u32) -> vec2f { return vec2f(half_at(w_scales[b / 2u], b), 0.0); }

@@ -19,3 +19,9 @@ fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     let s = weight_scale(b);
     return s.x * block_dot(from_unsigned(nibbles(w_quants[b])), x) - s.y * x_sum;
 }
+
+const WEIGHT_LINE = OFFSET;
+
+fn weight_bytes(b: u32) -> Bytes32 { return nibbles(w_quants[b]); }
+
+fn weight_line(b: u32) -> vec2f { return weight_scale(b) * vec2f(1.0, -1.0); }

@@ -16,3 +16,12 @@ fn weight_block(b: u32) -> Block32 {
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     return half_at(w_scales[b / 2u * 3u], b) * (block_dot(weight_q(b), x) - 16.0 * x_sum);
 }
+
+const WEIGHT_LINE = SCALE;
+
+fn weight_bytes(b: u32) -> Bytes32 {
+    let n = nibbles_and_bits(w_quants[b], w_scales[b / 2u * 3u + 1u + b % 2u]);
+    return Bytes32(centred(n.lo, 16u), centred(n.hi, 16u));
+}
+
+fn weight_line(b: u32) -> vec2f { return vec2f(half_at(w_scales[b / 2u * 3u], b), 0.0); }

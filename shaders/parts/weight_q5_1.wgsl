@@ -14,3 +14,9 @@ fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     let s = unpack2x16float(w_scales[b * 2u]);
     return s.x * block_dot(weight_q(b), x) + s.y * x_sum;
 }
+
+const WEIGHT_LINE = OFFSET;
+
+fn weight_bytes(b: u32) -> Bytes32 { return nibbles_and_bits(w_quants[b], w_scales[b * 2u + 1u]); }
+
+fn weight_line(b: u32) -> vec2f { return unpack2x16float(w_scales[b * 2u]); }

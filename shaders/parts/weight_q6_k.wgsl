@@ -8,14 +8,16 @@
 fn weight_at(b: u32) -> u32 { return b / 16u * 41u + 1u + b % 16u / 8u * 20u; }
 
 /// 4 q: the integers are in the upper 6 bits of signed bytes, so everything is 4 times too large.
-fn weight_q(b: u32) -> Block32 {
+fn weight_bytes(b: u32) -> Bytes32 {
     let q = w_quants[b];
     let at = weight_at(b) + b % 8u * 2u;
     let shift = vec4u(6u, 4u, 2u, 0u);
-    return from_signed(Bytes32(
+    return Bytes32(
         ((q << vec4u(2u)) & vec4u(0x3c3c3c3cu)) | ((vec4u(w_scales[at]) << shift) & vec4u(0xc0c0c0c0u)),
-        ((q >> vec4u(2u)) & vec4u(0x3c3c3c3cu)) | ((vec4u(w_scales[at + 1u]) << shift) & vec4u(0xc0c0c0c0u))));
+        ((q >> vec4u(2u)) & vec4u(0x3c3c3c3cu)) | ((vec4u(w_scales[at + 1u]) << shift) & vec4u(0xc0c0c0c0u)));
 }
+
+fn weight_q(b: u32) -> Block32 { return from_signed(weight_bytes(b)); }
 
 /// d * s / 4 of both halves of a block.
 fn weight_scales(b: u32) -> vec2f {
@@ -26,3 +28,7 @@ fn weight_scales(b: u32) -> vec2f {
 fn weight_block(b: u32) -> Block32 { return block_times2(weight_q(b), weight_scales(b)); }
 
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 { return block_dot2(weight_q(b), x, weight_scales(b)); }
+
+const WEIGHT_LINE = HALVES;
+
+fn weight_line(b: u32) -> vec2f { return weight_scales(b); }

@@ -15,3 +15,9 @@ fn weight_four(b: u32, q: u32) -> vec4f {
 fn weight_dot(b: u32, x: Block32, x_sum: f32) -> f32 {
     return half_at(w_scales[b / 2u], b) * block_dot(weight_q(b), x);
 }
+
+const WEIGHT_LINE = SCALE;
+
+fn weight_bytes(b: u32) -> Bytes32 { return Bytes32(w_quants[b * 2u], w_quants[b * 2u + 1u]); }
+
+fn weight_line(b: u32) -> vec2f { return vec2f(half_at(w_scales[b / 2u], b), 0.0); }

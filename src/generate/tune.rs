@@ -1,7 +1,7 @@
 //! Which of two ways is the quicker one on this very adapter: both are run and timed, once.
 
 use super::roofline::time;
-use super::self_test::{AGREEMENT, Recorded, Suite, nmse, noise, upload, weight};
+use super::self_test::{AGREEMENT, Recorded, Suite, bytes, nmse, noise, upload, weight};
 use crate::Result;
 use crate::dtype::DType;
 use crate::gpu::{Choice, Gpu, Graph, Region, Tensor, Weight};
@@ -18,7 +18,7 @@ pub struct Tried {
     pub seconds: [f64; 2],
     /// The normalised mean squared difference of their results.
     pub difference: f64,
-    /// Whether it is made from here on.
+    /// Whether it is made from here on; of one that rounds, whether it would be where that is allowed.
     pub chosen: bool,
 }
 
@@ -41,10 +41,10 @@ pub async fn tune(gpu: &Rc<Gpu>, patience: f64) -> Result<Vec<Tried>> {
     for choice in Choice::ALL {
         gpu.choose(choice, false);
     }
-    for choice in Choice::ALL {
+    for choice in Choice::ALL.into_iter().filter(|c| gpu.can_choose(*c)) {
         let tried = compare(gpu, choice, patience).await;
         let chosen = matches!(&tried, Ok(Some(tried)) if tried.chosen);
-        gpu.choose(choice, chosen);
+        gpu.choose(choice, chosen && !choice.rounds());
         match tried? {
             Some(tried) => all.push(tried),
             None => break,
@@ -76,10 +76,10 @@ impl Layer {
                 let (w, _) = weight(gpu, DType::F16, &[to, 9 * from], 2).await?;
                 Layer::Convolution { x: rows(side * side * from, 1), w }
             }
-            Choice::ShortTiles => {
+            Choice::ShortTiles | Choice::Int8 => {
                 let (t, k, n) = LINEAR;
                 let (w, _) = weight(gpu, DType::Q4_0, &[n, k], 4).await?;
-                Layer::Linear { x: rows(t * k, 3), w }
+                Layer::Linear { x: upload(gpu, &bytes(t * k, 3)), w }
             }
             Choice::ShortAttention => {
                 let (t, s, heads, head_dim) = ATTENTION;

@@ -1,5 +1,5 @@
-//! Where an adapter departs from the table of kernel variants (`ops/parts.rs`): both ways compute the same, and which is the
-//! quicker one no table can say.
+//! Where an adapter departs from the table of kernel variants (`ops/parts.rs`): which way is the quicker one no table can say.
+//! All but one compute the same either way.
 
 use super::Gpu;
 
@@ -12,11 +12,14 @@ pub enum Choice {
     ShortTiles,
     /// Attention of many rows in tiles of 32 queries, not 64: likewise.
     ShortAttention,
+    /// Matrix products of many rows of input, rounded to eight bits, by the dot products that some GPUs have for these.
+    /// Results are off by what is rounded away, so only a model whose caller allows it is run so.
+    Int8,
 }
 
 impl Choice {
     /// All of them.
-    pub const ALL: [Choice; 3] = [Choice::Winograd, Choice::ShortTiles, Choice::ShortAttention];
+    pub const ALL: [Choice; 4] = [Choice::Winograd, Choice::ShortTiles, Choice::ShortAttention, Choice::Int8];
 
     /// The name in options and reports.
     pub fn name(self) -> &'static str {
@@ -24,12 +27,18 @@ impl Choice {
             Choice::Winograd => "winograd",
             Choice::ShortTiles => "short tiles",
             Choice::ShortAttention => "short attention",
+            Choice::Int8 => "int8",
         }
     }
 
     /// The choice with this name.
     pub fn from_name(name: &str) -> Option<Choice> {
         Choice::ALL.into_iter().find(|c| c.name() == name)
+    }
+
+    /// Whether results are rounded more than in the table's way: to be made only where that was asked for.
+    pub fn rounds(self) -> bool {
+        self == Choice::Int8
     }
 
     fn bit(self) -> u32 {
@@ -43,9 +52,15 @@ impl Gpu {
         self.choices.get() & choice.bit() != 0
     }
 
-    /// Makes it, or takes it back, in graphs that are recorded from here on; kernels are to be tested anew then.
+    /// Whether the adapter has what it takes.
+    pub fn can_choose(&self, choice: Choice) -> bool {
+        choice != Choice::Int8 || self.adapter().int8
+    }
+
+    /// Makes it, or takes it back, in graphs that are recorded from here on; kernels are to be tested anew then. Does nothing
+    /// on an adapter that can't.
     pub fn choose(&self, choice: Choice, yes: bool) {
-        if self.chose(choice) != yes {
+        if self.can_choose(choice) && self.chose(choice) != yes {
             self.choices.set(self.choices.get() ^ choice.bit());
             self.tested.set(0);
         }

@@ -135,6 +135,8 @@ pub struct Adapter {
     pub workgroup_memory: u32,
     /// Invocations in the smallest subgroup the device makes.
     pub subgroup: u32,
+    /// Whether its WGSL has dot products of four integers of eight bits.
+    pub int8: bool,
 }
 
 /// How often the device was asked for something since it was opened.
@@ -261,6 +263,7 @@ impl Gpu {
             max_buffer: limits.max_buffer_size,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             subgroup: if options.subgroup_size > 0 { options.subgroup_size } else { info.subgroup_min_size },
+            int8: instance.wgsl_language_features().contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct),
         };
         Ok(Rc::new(Gpu {
             device,

@@ -29,7 +29,9 @@ pub(crate) static GELU: Part = part!("gelu");
 static ENDS: Part = part!("ends");
 pub(crate) static CONV: Part = part!("conv");
 pub(crate) static LINEAR: Part = part!("linear");
-pub(super) static TILE: Part = part!("tile");
+/// Of these, convolutions take the first.
+pub(super) static TILE: [Part; 2] = [part!("tile"), part!("fill")];
+pub(super) static TILE_INT8: [Part; 1] = [part!("tile_int8")];
 pub(super) static COLUMNS: Part = part!("columns");
 pub(super) static ATTENTION_TILE: [Part; 3] =
     [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
@@ -70,7 +72,6 @@ pub fn parts() -> Vec<&'static Part> {
         &ENDS,
         &CONV,
         &LINEAR,
-        &TILE,
         &COLUMNS,
         &ATTEND_PART,
         &REDUCE_SERIAL,
@@ -78,6 +79,8 @@ pub fn parts() -> Vec<&'static Part> {
         &REDUCE_SUBGROUP,
     ]
     .into_iter()
+    .chain(&TILE)
+    .chain(&TILE_INT8)
     .chain(&ATTENTION_TILE)
     .chain(&WEIGHTS)
     .collect()
@@ -92,6 +95,12 @@ pub(crate) fn weight_parts(dtype: DType) -> [&'static Part; 2] {
 /// Whether those parts also give four weights by themselves.
 pub(crate) fn weight_by_fours(dtype: DType) -> bool {
     [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0].contains(&dtype)
+}
+
+/// Whether those parts also give weights as small integers and what to multiply them with.
+pub(crate) fn weight_by_bytes(dtype: DType) -> bool {
+    use DType::{Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+    [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q3K, Q4K, Q5K, Q6K].contains(&dtype)
 }
 
 /// The part that reads and writes the cache.

@@ -1,13 +1,25 @@
 //! How tall the tiles are of kernels that make many rows: taller ones read less from workgroup memory, but there must be
 //! enough of them for a GPU, and it must have the registers.
 
-use super::parts::{ATTENTION_TILE, COLUMNS, TILE};
-use crate::gpu::{Choice, Gpu, OpBuilder};
+use super::parts::{ATTENTION_TILE, COLUMNS, TILE, TILE_INT8, weight_by_bytes};
+use crate::dtype::DType;
+use crate::gpu::{Choice, Gpu, OpBuilder, Part};
 
-/// Fills the tile slot for `t` rows of input by `rows` rows of weights: tiles of 64 by 64, or 32 by 64 where there would not be
-/// `enough` of them. Also says of how many workgroups its grid is, [tiles of weights, tiles of input].
+/// What a linear layer's tiles multiply with: floats, or small integers where that was chosen and the weights allow it.
+pub(crate) fn linear_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
+    if gpu.chose(Choice::Int8) && weight_by_bytes(dtype) { &TILE_INT8 } else { &TILE }
+}
+
+/// What a convolution's tiles multiply with.
+pub(crate) fn conv_parts() -> &'static [Part] {
+    &TILE[..1]
+}
+
+/// Fills the tile slot with `parts` for `t` rows of input by `rows` rows of weights: tiles of 64 by 64, or 32 by 64 where there
+/// would not be `enough` of them. Also says of how many workgroups its grid is, [tiles of weights, tiles of input].
 pub(crate) fn tile<'g>(
     op: OpBuilder<'g>,
+    parts: &'static [Part],
     gpu: &Gpu,
     [t, rows]: [usize; 2],
     enough: usize,
@@ -15,7 +27,7 @@ pub(crate) fn tile<'g>(
     let columns = rows.div_ceil(64);
     let tall = t.div_ceil(64) * columns >= enough && !gpu.chose(Choice::ShortTiles);
     let height = if tall { 64 } else { 32 };
-    (op.part(&TILE).part(&COLUMNS).set("TILE_ROWS", height as u32), [columns, t.div_ceil(height)])
+    (op.parts(parts).part(&COLUMNS).set("TILE_ROWS", height as u32), [columns, t.div_ceil(height)])
 }
 
 /// Fills the attention slot for `heads` heads of `quads` quads, each with `queries` queries: also says of how many workgroups

@@ -20,6 +20,7 @@ pub(super) struct Options {
     pub vae: Option<String>,
     pub text_encoder: Option<String>,
     pub self_test: Option<bool>,
+    pub activations: Option<String>,
     /// What `tune` found out on this adapter, by names; absent: whatever the device has chosen already.
     pub choices: Option<Vec<String>>,
     pub adapter_info: AdapterInfo,

@@ -49,19 +49,29 @@ thread_local! {
 
 /// The device for these options, with its choices made.
 async fn device(options: &Options) -> Result<Rc<Gpu>> {
-    let gpu = open(options).await?;
+    let may_round = match options.activations.as_deref() {
+        None | Some("f32") => false,
+        Some("int8") => true,
+        Some(name) => {
+            let what = format!("activations `{name}` are not known; give \"f32\" or \"int8\"");
+            return Err(Error::unsupported(what));
+        }
+    };
+    let gpu = open(options, may_round).await?;
     if let Some(names) = &options.choices {
         for choice in Choice::ALL {
-            gpu.choose(choice, names.iter().any(|name| name == choice.name()));
+            let named = names.iter().any(|name| name == choice.name());
+            gpu.choose(choice, named && (may_round || !choice.rounds()));
         }
     }
     Ok(gpu)
 }
 
-/// The device for these options: one in use if it is sound, else a new one.
-async fn open(options: &Options) -> Result<Rc<Gpu>> {
+/// The device for these options: one in use if it is sound, else a new one. What is chosen for it holds for all its models.
+async fn open(options: &Options, may_round: bool) -> Result<Rc<Gpu>> {
     let info = &options.adapter_info;
-    let key = format!("{:?} {:?} {:?} {}", options.tier, options.family, options.adapter, info.subgroups);
+    let Options { tier, family, adapter, .. } = options;
+    let key = format!("{tier:?} {family:?} {adapter:?} {} {may_round}", info.subgroups);
     let open = DEVICES.with_borrow(|d| d.iter().find(|(k, _)| *k == key).and_then(|(_, gpu)| gpu.upgrade()));
     if let Some(gpu) = open.filter(|gpu| gpu.check().is_ok()) {
         LATEST.set(Some(gpu.clone()));

@@ -24,6 +24,9 @@ pub enum Tolerance {
     LogitsF32,
     /// The logits of a whole model whose file holds f16, bf16 or quantized weights, against those very weights in f32.
     LogitsF16,
+    /// The same where a prompt is rounded to eight bits, 32 elements by one scale: a block whose largest is 2.5 standard deviations
+    /// is off by (2.5 / 127)^2 / 12 of its variance, 3e-5, in each of several layers.
+    LogitsInt8,
 }
 
 impl Tolerance {
@@ -35,6 +38,7 @@ impl Tolerance {
             Tolerance::F16 => 1e-6,
             Tolerance::LogitsF32 => 1e-6,
             Tolerance::LogitsF16 => 1e-5,
+            Tolerance::LogitsInt8 => 3e-4,
         }
     }
 }

@@ -70,6 +70,9 @@ pub fn variants(gpus: &[Rc<Gpu>]) -> BTreeMap<String, Variant> {
             record_convolutions(&g, &memory);
         }
         gpu.choose(Choice::Winograd, false);
+        gpu.choose(Choice::Int8, true);
+        record_linear(&g, &memory);
+        gpu.choose(Choice::Int8, false);
         for variant in g.variants() {
             for variant in on_devices(variant) {
                 all.insert(variant.label(), variant);

@@ -44,6 +44,11 @@ impl Bench {
         let family = std::env::var("INKSTONE_FAMILY").ok().map(|name| {
             Family::from_name(&name).unwrap_or_else(|| panic!("INKSTONE_FAMILY is {name}: software, generic, ..."))
         });
+        Bench::of(tier, family)
+    }
+
+    /// The platform's device, at a tier or the best it has, with the kernels of a family or the adapter's own.
+    pub fn of(tier: Option<Tier>, family: Option<Family>) -> Bench {
         let gpu = block_on(Gpu::open(&GpuOptions { tier, family, ..GpuOptions::default() }));
         let gpu = gpu.expect("a Vulkan driver is there");
         let adapter = gpu.adapter();

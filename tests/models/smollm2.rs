@@ -6,7 +6,7 @@ use crate::case;
 use crate::run::{Bench, best, generate, logits};
 use crate::tolerance::{Tolerance, check};
 use inkstone::generate::{FinishReason, GenerateOptions, LanguageModel};
-use inkstone::gpu::Tier;
+use inkstone::gpu::{Choice, Family, Tier};
 use inkstone::load::DiskFiles;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -44,13 +44,13 @@ fn last_row(model: &LanguageModel, tokens: &[u32]) -> Vec<f32> {
     all[all.len() - all.len() / tokens.len()..].to_vec()
 }
 
-/// Greedy answers to the first `chats` prompts, each compared up to its first tie, its end, or `most` tokens.
-fn answers(model: &LanguageModel, golden: &Value, chats: usize, most: usize) {
+/// Greedy answers to the first `chats` prompts, each compared up to its first tie or its end.
+fn answers(model: &LanguageModel, golden: &Value, chats: usize) {
     for chat in &golden["chats"].as_array().unwrap()[..chats] {
         let (prompt, margins, answer) = (ids(&chat["prompt"]), floats(&chat["margins"]), ids(&chat["answer"]));
         assert_eq!(model.tokenizer().encode_chat(chat["text"].as_str().unwrap()), prompt, "the prompt's tokens");
         let ends = |id: &u32| model.tokenizer().stop_tokens().contains(id);
-        let sure = margins.iter().position(|&m| m < TIE).unwrap_or(margins.len()).min(most);
+        let sure = margins.iter().position(|&m| m < TIE).unwrap_or(margins.len());
         let end = answer[..sure].iter().position(ends);
         let want = &answer[..end.unwrap_or(sure)];
         // Where transformers ended its answer, ours must end by itself too.
@@ -64,6 +64,25 @@ fn answers(model: &LanguageModel, golden: &Value, chats: usize, most: usize) {
     }
 }
 
+/// Logits of one chat's likeliest tokens, and of a few after a long prompt.
+fn likeliest(model: &LanguageModel, golden: &Value, tolerance: Tolerance) {
+    let chat = &golden["chats"][1];
+    let row = last_row(model, &ids(&chat["prompt"]));
+    let top = ids(&chat["top_ids"]);
+    assert_eq!(best(&row), top[0]);
+    let got: Vec<f32> = top.iter().map(|&id| row[id as usize]).collect();
+    let d = check("the likeliest tokens", &floats(&chat["top_logits"]), &got, tolerance);
+    println!("the likeliest tokens: NMSE {:.1e}", d.nmse);
+
+    let long = &golden["long"];
+    let prompt = ids(&long["prompt"]);
+    assert_eq!(model.tokenizer().encode_chat(long["text"].as_str().unwrap()), prompt);
+    let row = last_row(model, &prompt);
+    let got: Vec<f32> = ids(&long["ids"]).iter().map(|&id| row[id as usize]).collect();
+    let d = check("logits after a long prompt", &floats(&long["logits"]), &got, tolerance);
+    println!("logits after {} tokens: NMSE {:.1e}, worst element {:.1e}", prompt.len(), d.nmse, d.peak);
+}
+
 fn golden() -> Value {
     let golden: Value = serde_json::from_slice(&std::fs::read(case::folder().join("smollm2.json")).unwrap()).unwrap();
     assert!(golden["noise"].as_f64().unwrap() * 4.0 < TIE);
@@ -74,23 +93,8 @@ fn golden() -> Value {
 fn smollm2_answers_as_transformers_does() {
     let (golden, path, bench) = (golden(), file(), Bench::open());
     let model = load(&bench, &path);
-    answers(&model, &golden, 3, usize::MAX);
-
-    let chat = &golden["chats"][1];
-    let row = last_row(&model, &ids(&chat["prompt"]));
-    let top = ids(&chat["top_ids"]);
-    assert_eq!(best(&row), top[0]);
-    let got: Vec<f32> = top.iter().map(|&id| row[id as usize]).collect();
-    let d = check("the likeliest tokens", &floats(&chat["top_logits"]), &got, Tolerance::LogitsF16);
-    println!("the likeliest tokens: NMSE {:.1e}", d.nmse);
-
-    let long = &golden["long"];
-    let prompt = ids(&long["prompt"]);
-    assert_eq!(model.tokenizer().encode_chat(long["text"].as_str().unwrap()), prompt);
-    let row = last_row(&model, &prompt);
-    let got: Vec<f32> = ids(&long["ids"]).iter().map(|&id| row[id as usize]).collect();
-    let d = check("logits after a long prompt", &floats(&long["logits"]), &got, Tolerance::LogitsF16);
-    println!("logits after {} tokens: NMSE {:.1e}, worst element {:.1e}", prompt.len(), d.nmse, d.peak);
+    answers(&model, &golden, 3);
+    likeliest(&model, &golden, Tolerance::LogitsF16);
 }
 
 #[test]
@@ -100,6 +104,23 @@ fn smollm2_says_the_same_on_every_tier() {
     for tier in [Tier::Base, Tier::Subgroups, Tier::F16].into_iter().filter(|t| *t <= best) {
         let bench = Bench::at(Some(tier));
         assert_eq!(bench.gpu.adapter().tier, tier);
-        answers(&load(&bench, &path), &golden, 1, usize::MAX);
+        answers(&load(&bench, &path), &golden, 1);
+    }
+}
+
+/// The kernels of GPUs, with what may be chosen if a model's caller allows it.
+#[test]
+fn smollm2_with_prompts_rounded_to_eight_bits() {
+    let (golden, path, bench) = (golden(), file(), Bench::of(Some(Tier::Base), Some(Family::Generic)));
+    bench.gpu.choose(Choice::Int8, true);
+    let model = load(&bench, &path);
+    assert_eq!(model.info().choices, ["int8"]);
+    likeliest(&model, &golden, Tolerance::LogitsInt8);
+    // The first chat's first token is nearly a tie.
+    for chat in &golden["chats"].as_array().unwrap()[1..] {
+        let (margins, answer) = (floats(&chat["margins"]), ids(&chat["answer"]));
+        assert!(margins[0] > 2.0);
+        let options = GenerateOptions { max_tokens: Some(1), ..GenerateOptions::default() };
+        assert_eq!(generate(&model, &chat["messages"], &options).tokens, answer[..1]);
     }
 }

@@ -49,14 +49,29 @@ fn the_self_test_passes_on_every_setup() {
 /// A choice that was made after the test is tested, too.
 #[test]
 fn the_self_test_covers_what_is_chosen() {
-    let gpu = generic();
-    let convolutions = |gpu| tested(gpu).into_iter().filter(|(name, _)| name.starts_with("conv2d")).map(|k| k.1);
-    assert!(convolutions(&gpu).all(|variant| variant.starts_with("conv2d+")));
-    gpu.choose(Choice::Winograd, true);
-    let runs = gpu.counters().submits.get();
-    block_on(self_test(&gpu, &[Suite::Pictures])).unwrap();
-    assert!(gpu.counters().submits.get() > runs, "tested anew");
-    assert!(convolutions(&gpu).all(|variant| variant.starts_with("conv2d_winograd+")));
+    for (choice, suite, kernels, before, after) in [
+        (Choice::Winograd, Suite::Pictures, ["conv2d F32", "conv2d F16"], "conv2d+", "conv2d_winograd+"),
+        (
+            Choice::Int8,
+            Suite::Linear,
+            ["linear_tile Q8_0", "linear_tile Q4_0"],
+            "linear_tile+tile+",
+            "linear_tile+tile_int8+",
+        ),
+    ] {
+        let gpu = generic();
+        let all_are = |start: &str| {
+            let found: Vec<_> = tested(&gpu).into_iter().filter(|k| kernels.contains(&k.0.as_str())).collect();
+            assert_eq!(found.len(), 2, "{choice:?}");
+            assert!(found.iter().all(|k| k.1.starts_with(start)), "{choice:?}: {found:?}");
+        };
+        all_are(before);
+        gpu.choose(choice, true);
+        let runs = gpu.counters().submits.get();
+        block_on(self_test(&gpu, &[suite])).unwrap();
+        assert!(gpu.counters().submits.get() > runs, "tested anew");
+        all_are(after);
+    }
 }
 
 #[test]
@@ -70,7 +85,7 @@ fn choices_have_names_and_are_made_one_by_one() {
     }
     assert_eq!(gpu.choices(), Choice::ALL.map(Choice::name));
     gpu.choose(Choice::ShortTiles, false);
-    assert_eq!(gpu.choices(), ["winograd", "short attention"]);
+    assert_eq!(gpu.choices(), ["winograd", "short attention", "int8"]);
     assert_eq!(Choice::from_name("long tiles"), None);
 }
 
@@ -86,7 +101,8 @@ fn measuring_makes_the_quicker_choice() {
         assert!(t.difference <= 1e-10 && table > 0.0 && choice > 0.0, "{t:?}");
         assert_eq!(t.chosen, choice <= 0.95 * table, "{t:?}");
     }
-    let chosen: Vec<_> = all.iter().filter(|t| t.chosen).map(|t| t.choice).collect();
+    // What rounds is measured, but left to who loads a model.
+    let chosen: Vec<_> = all.iter().filter(|t| t.chosen && t.choice != "int8").map(|t| t.choice).collect();
     assert_eq!(gpu.choices(), chosen);
     // Each is another program, or there would be nothing to choose.
     assert!(all[0].difference > 0.0, "{:?}", all[0]);

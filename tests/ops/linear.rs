@@ -1,11 +1,11 @@
 //! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
 
-use crate::gpu::{Stored, activation, each_folding, each_setup, matrix, run, state, untouched, vector};
+use crate::gpu::{Stored, activation, each_folding, each_setup, matrix, open, run, state, untouched, vector};
 use crate::reference::layers::{activate, geglu, linear, rms_norm, silu_mul, wide};
 use crate::reference::weights::{Numbers, golden_encodings, made_up};
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
-use inkstone::gpu::Gpu;
+use inkstone::gpu::{Choice, Family, Gpu, Graph, Tier};
 use inkstone::ops::{Activation, Gate, Linear};
 use std::rc::Rc;
 
@@ -39,21 +39,50 @@ const PLAIN: Case<'static> = Case {
     rows: None,
 };
 
+/// The encodings that are multiplied as small integers where that was chosen.
+const INTEGERS: [DType; 9] =
+    [DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q8_0, DType::Q3K, DType::Q4K, DType::Q5K, DType::Q6K];
+
+/// Rows whose blocks of 32 are rounded to 127ths of the largest. What lies near the middle of two is moved first, so that there is
+/// no doubt.
+fn rounded(x: &mut [f32]) -> Vec<f64> {
+    let mut out = Vec::new();
+    for block in x.chunks_mut(32) {
+        let unit = f64::from(block.iter().fold(0f32, |m, v| m.max(v.abs()))) / 127.0;
+        for v in block {
+            let steps = f64::from(*v) / unit;
+            if (steps - steps.floor() - 0.5).abs() < 0.01 {
+                *v = ((steps + 0.1) * unit) as f32;
+            }
+            out.push((f64::from(*v) / unit).round() * unit);
+        }
+    }
+    out
+}
+
 fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
     let what = format!("{name}: {c:?}");
     let (mut parts, mut weights) = (Vec::new(), Vec::new());
     for &(dtype, rows) in c.slices {
         let (bytes, values) = made_up(dtype, rows * c.k, numbers);
         parts.push(Stored { dtype, bytes });
-        weights.extend(values);
+        weights.push((dtype, values));
     }
-    let n = weights.len() / c.k;
-    let (x, norm, bias) = (numbers.floats(c.t * c.k), numbers.floats(c.k), numbers.floats(n));
+    let n = c.slices.iter().map(|s| s.1).sum::<usize>();
+    let (mut x, norm, bias) = (numbers.floats(c.t * c.k), numbers.floats(c.k), numbers.floats(n));
     let out = if c.gate.is_some() { n / 2 } else { n };
     let residual = numbers.floats(c.t * out);
 
+    let by_integers = c.t > 1 && gpu.chose(Choice::Int8);
+    let integers = if by_integers { rounded(&mut x) } else { Vec::new() };
     let normed = if c.norm { rms_norm(&x, &norm, EPS) } else { wide(&x) };
-    let mut want = linear(&normed, &weights, c.k);
+    let mut want = Vec::new();
+    for at in (0..c.t * c.k).step_by(c.k) {
+        for (dtype, values) in &weights {
+            let input = if by_integers && INTEGERS.contains(dtype) { &integers } else { &normed };
+            want.extend(linear(&input[at..at + c.k], values, c.k));
+        }
+    }
     if c.bias {
         want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i % n]));
     }
@@ -296,4 +325,49 @@ fn more_rows_than_one_dimension_of_a_grid() {
         // A tile has 16 rows, 32 with barriers.
         try_case(name, gpu, &Case { t: 547, k: 4, slices: &[(DType::F32, 1)], ..PLAIN }, &mut Numbers(8));
     });
+}
+
+/// Where the products of small integers were chosen: every encoding that has them beside those that don't, what is fused, edges.
+#[test]
+fn by_small_integers() {
+    let gpu = &open(Some(Tier::Base), Some(Family::Generic));
+    gpu.choose(Choice::Int8, true);
+    assert_eq!(gpu.choices(), ["int8"]);
+    let mut numbers = Numbers(15);
+    let mut try_it = |c: &Case<'_>| try_case("int8", gpu, c, &mut numbers);
+    for dtype in DType::ALL {
+        let (block, plain) = (dtype.block_len().max(32), Case { t: 33, ..PLAIN });
+        for (t, blocks, n) in [(1, 2, 5), (2, 1, 67), (33, 5, 7)] {
+            try_it(&Case { t, k: blocks * block, slices: &[(dtype, n)], bias: true, ..plain });
+        }
+        for gate in GATES {
+            try_it(&Case { k: block, slices: &[(dtype, 66)], gate, ..plain });
+        }
+        let activation = Activation::Gelu;
+        try_it(&Case { k: block, slices: &[(dtype, 65)], residual: true, rows: Some(31), activation, ..plain });
+    }
+    let mixed = &[(DType::Q4_0, 64), (DType::F16, 16), (DType::Q8_0, 16)];
+    try_it(&Case { t: 37, k: 96, slices: mixed, bias: true, residual: true, ..PLAIN });
+    let t = 64 * 255 + 1;
+    try_it(&Case { t, k: 32, slices: &[(DType::Q4_0, 65)], bias: true, ..PLAIN });
+    try_it(&Case { t, k: 32, slices: &[(DType::Q4_1, 66)], gate: GATES[0], rows: Some(t - 70), ..PLAIN });
+}
+
+/// They are what runs then; and an input of zeros gives zeros.
+#[test]
+fn small_integers_are_what_was_chosen() {
+    let gpu = &open(Some(Tier::Base), Some(Family::Generic));
+    for chosen in [false, true] {
+        gpu.choose(Choice::Int8, chosen);
+        for dtype in DType::ALL {
+            let (k, graph) = (dtype.block_len().max(32), Graph::new(gpu));
+            let bytes = made_up(dtype, 3 * k, &mut Numbers(16)).0;
+            let (w, x) = (matrix(gpu, k, &[Stored { dtype, bytes }]), activation(gpu, &vec![0.0; 2 * k], k));
+            graph.given(&x, [2, k]).linear(&w);
+            let variants: Vec<_> = graph.variants().iter().map(|v| v.label()).collect();
+            let want = if chosen && INTEGERS.contains(&dtype) { "linear_tile+tile_int8+" } else { "linear_tile+tile+" };
+            assert!(variants[0].starts_with(want), "{dtype:?}: {variants:?}");
+            assert_eq!(run(gpu, |g| g.given(&x, [2, k]).linear(&w)).values, [0.0; 6], "{dtype:?}");
+        }
+    }
 }

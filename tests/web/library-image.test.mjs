@@ -253,6 +253,17 @@ test("the first load of an image model measures; what came of it holds for all m
   assert.deepEqual(await cacheList(), [], "it is no model");
 });
 
+test("so does the first load of a language model whose prompts may be rounded", async () => {
+  const rounding = { activations: "int8" };
+  const { value } = await load("/good.gguf", rounding);
+  assert.deepEqual([value.options.choices, value.options.activations], [["winograd"], "int8"]);
+  assert.deepEqual((await load("/good.gguf")).value.options.choices, ["winograd"], "what was measured is known to all");
+  assert.deepEqual(await loadImage(PICTURES, rounding), {
+    code: "Unsupported",
+    message: "`activations` works with language models only: leave it out",
+  });
+});
+
 test("whoever names a family, or says so, gets what is usual", async () => {
   await chosen();
   assert.deepEqual(await chosen({ family: "generic" }), [[], 1]);

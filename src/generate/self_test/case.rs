@@ -22,6 +22,12 @@ pub(in crate::generate) fn noise(n: usize, seed: u32) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
+/// Such numbers that are whole when multiplied by 64, of which every 32nd is 127: rounding them to eight bits is exact.
+pub(in crate::generate) fn bytes(n: usize, seed: u32) -> Vec<f32> {
+    let of = |(i, v): (usize, f32)| if i % 32 == 0 { 127.0 } else { (v * 127.0).round() };
+    noise(n, seed).into_iter().enumerate().map(|all| of(all) / 64.0).collect()
+}
+
 pub(in crate::generate) fn upload(gpu: &Rc<Gpu>, values: &[f32]) -> Region {
     let buffer = Buffer::storage(gpu, "self-test", (values.len() * 4) as u64);
     buffer.write(0, bytemuck::cast_slice(values));

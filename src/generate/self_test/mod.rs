@@ -4,7 +4,7 @@ mod case;
 mod language;
 mod pictures;
 
-pub(super) use case::{AGREEMENT, Recorded, nmse, noise, upload, weight};
+pub(super) use case::{AGREEMENT, Recorded, bytes, nmse, noise, upload, weight};
 
 use crate::gpu::{Choice, Gpu};
 use crate::{Error, Result};

@@ -102,7 +102,7 @@ function loadModel<M extends WasmLanguageModel | WasmImageModel, P extends { fil
 
 const handlers: Handlers = {
   load: ({ source, options }, { signal, emit }) =>
-    loadModel([source], options, signal, emit, false, ([files], all, report, flag) =>
+    loadModel([source], options, signal, emit, options.activations === "int8", ([files], all, report, flag) =>
       WasmLanguageModel.load(files as Files, all, report, flag),
     ),
 

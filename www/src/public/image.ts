@@ -42,7 +42,8 @@ export class ImageModel {
    * {@link InkstoneError}; with `Cancelled` as soon as `options.signal` is aborted.
    */
   static async load(source: Source, options: ImageLoadOptions = {}): Promise<ImageModel> {
-    const { signal, onProgress, lora = [], hub, ...rest } = options;
+    const { signal, onProgress, lora = [], hub, activations, ...rest } = options;
+    if (activations) throw new InkstoneError("Unsupported", "`activations` works with language models only: leave it out");
     const description = describeSource(source, hub);
     const loras = lora.map(({ source: from, scale = 1 }) => {
       const described = describeSource(from, hub);

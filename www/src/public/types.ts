@@ -30,7 +30,7 @@ export interface DeviceOptions {
   selfTest?: boolean;
   /**
    * Use the kernels that were measured to be the quicker ones on this adapter, see {@link tune}; an image model's first load
-   * measures, once. Default true, but false where `family` names one.
+   * measures, once (so does a language model's that may round its {@link LoadOptions.activations}). Default true, but false where `family` names one.
    */
   tune?: boolean;
 }
@@ -40,6 +40,12 @@ export interface LoadOptions extends DeviceOptions {
   onProgress?: (progress: Progress) => void;
   /** For unquantized files; `"auto"` picks what fits. */
   quantize?: "auto" | "none" | "q8" | "q4";
+  /**
+   * What weights are multiplied with while a language model reads a prompt. `"int8"`: numbers rounded to eight bits, a scale for
+   * every 32, where that was measured to be quicker on this adapter (`info.choices` has `"int8"` then; the first such load measures).
+   * Answers are as good, but not the same. Default `"f32"`.
+   */
+  activations?: "f32" | "int8";
   /** Default: the model's own, bounded by memory. */
   contextLength?: number;
   /** Keep the files in the browser's own storage. Default true. */
@@ -323,13 +329,16 @@ export interface Roofline {
 
 /** Two ways to compute the same, measured on an adapter; see `tune`. */
 export interface Tried {
-  /** What was tried instead of what is usual: `"winograd"`, `"short tiles"` or `"short attention"`. */
+  /** What was tried instead of what is usual: `"winograd"`, `"short tiles"`, `"short attention"` or `"int8"`. */
   choice: string;
   /** How long the usual way took, and this one. */
   seconds: [number, number];
   /** The normalised mean squared difference of their results. */
   difference: number;
-  /** Whether models loaded from here on use it: it is at least 5 % quicker, agrees, and passes the self-test. */
+  /**
+   * Whether models loaded from here on use it: it is at least 5 % quicker, agrees, and passes the self-test. `"int8"` is used
+   * by those alone that are loaded with `activations: "int8"`.
+   */
   chosen: boolean;
 }
 
