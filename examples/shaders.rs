@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if flag != "--dump" {
         return Err(format!("{flag} is unknown; usage: shaders --dump FOLDER").into());
     }
-    let gpus: Vec<_> = gpu::setups().into_iter().map(|(_, gpu)| gpu).collect();
+    let gpus = gpu::with_every_variant();
     let folder = Path::new(folder);
     std::fs::create_dir_all(folder)?;
     let mut list = Vec::new();

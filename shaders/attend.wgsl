@@ -1,5 +1,8 @@
 /// softmax(q k^T * scale) v for every head of every picture. A workgroup makes a tile of a head's queries.
 /// Slots: attend, attention. Prologue: HEAD_DIM, HEAD_QUADS, QUERY_FOURS, VALUE_STEPS.
+override WG: u32 = 64u;
+
+fn heads() -> u32 { return p.n * p.heads; }
 fn queries() -> u32 { return p.t; }
 fn key_end(row: u32) -> u32 { return select(p.s, min(row + 1u, p.s), CAUSAL); }
 fn window() -> u32 { return 0u; }
@@ -14,5 +17,7 @@ fn k_at(head: u32, row: u32) -> u32 { return row_at(head, p.s, row, p.k_stride) 
 fn v_at(head: u32, row: u32) -> u32 { return row_at(head, p.s, row, p.v_stride) + p.v_first; }
 fn y_at(head: u32, row: u32) -> u32 { return row_at(head, p.t, row, p.y_stride); }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) { attention_loop(wid, lid); }
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
+    attention_loop(wid, nwg, lid);
+}

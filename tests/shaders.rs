@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn all() -> BTreeMap<String, Variant> {
-    let gpus: Vec<_> = gpu::setups().into_iter().map(|(_, gpu)| gpu).collect();
+    let gpus = gpu::with_every_variant();
     variants::variants(&gpus)
 }
 
@@ -103,6 +103,25 @@ fn loops_count_to_a_bound() {
         assert_eq!(endless(bad), [bad], "found");
     }
     assert_eq!(endless("for (var i = 0u; i < n; i += 4u) { x += 1u; } // while"), Vec::<String>::new());
+}
+
+/// In Chromium on SwiftShader they keep what they were in the round before.
+#[test]
+fn variables_in_loops_begin_with_a_value() {
+    fn bare(text: &str) -> Vec<&str> {
+        let inner = |line: &&str| line.starts_with("        ");
+        let bare = |line: &&str| line.split(';').any(|s| s.trim().starts_with("var ") && !s.contains('='));
+        text.lines().filter(inner).filter(bare).collect()
+    }
+    for folder in ["shaders", "shaders/parts"] {
+        for stem in files(folder).into_keys() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{stem}.wgsl"));
+            assert_eq!(bare(&std::fs::read_to_string(path).unwrap()), Vec::<&str>::new(), "{folder}/{stem}.wgsl");
+        }
+    }
+    let text =
+        "    var a: u32;\n    for (var i = 0u; i < n; i++) {\n        var b = 0u; var c: S;\n        var d: u32 = 1u;";
+    assert_eq!(bare(text), ["        var b = 0u; var c: S;"]);
 }
 
 #[test]

@@ -185,7 +185,10 @@ pub fn all() -> Vec<Case> {
     ]);
     let heads = [("SmolLM2", [9, 3, 64]), ("Llama", [32, 8, 64]), ("Qwen3", [32, 8, 128])];
     for (place, heads) in heads {
-        all.extend([(1, 100), (1, 4000), (512, 0), (512, 3584)].map(|(t, before)| attention(place, t, before, heads)));
+        all.extend(
+            [(1, 100), (1, 4000), (16, 240), (16, 496), (512, 0), (512, 3584)]
+                .map(|(t, before)| attention(place, t, before, heads)),
+        );
     }
     all
 }

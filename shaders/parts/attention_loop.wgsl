@@ -3,8 +3,9 @@
 // elements where heads begin; q_quad(at, quad), k_quad, v_quad, put.
 
 /// What a workgroup makes: a tile of queries, a head, a stretch of the head's values.
-fn attention_loop(wid: vec3u, lid: u32) {
+fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let t0 = wid.x * ROWS;
+    if t0 >= queries() { return; }
     let last = queries() - 1u;
     let head = wid.y;
     let tr = lid / 8u;

@@ -114,6 +114,8 @@ pub struct GpuOptions {
     pub max_binding: Option<u64>,
     /// Fold grids as if no dimension could have more workgroups: for tests.
     pub max_grid: Option<usize>,
+    /// Kernels as for llvmpipe, or not: for tests.
+    pub llvmpipe: Option<bool>,
 }
 
 /// What was found.
@@ -135,6 +137,8 @@ pub struct Adapter {
     pub workgroup_memory: u32,
     /// Invocations in the smallest subgroup the device makes.
     pub subgroup: u32,
+    /// Whether its driver is Mesa's llvmpipe, which takes minutes to compile large loops.
+    pub llvmpipe: bool,
     /// Whether its WGSL has dot products of four integers of eight bits.
     pub int8: bool,
 }
@@ -263,6 +267,7 @@ impl Gpu {
             max_buffer: limits.max_buffer_size,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             subgroup: if options.subgroup_size > 0 { options.subgroup_size } else { info.subgroup_min_size },
+            llvmpipe: options.llvmpipe.unwrap_or_else(|| description.contains("llvmpipe")),
             int8: instance.wgsl_language_features().contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct),
         };
         Ok(Rc::new(Gpu {

@@ -1,7 +1,7 @@
 //! Attention of rows to rows, without a cache and without a score matrix in memory.
 //!   q: [N * T, ..], k and v: [N * S, ..], columns of H heads of Hd -> [N * T, H * Hd]
 
-use super::parts::{ATTEND_PART, serial};
+use super::parts::ATTEND_PART;
 use super::tiles::attention_tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
@@ -9,13 +9,6 @@ use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 pub(super) static ATTEND: Kernel = Kernel {
     name: "attend",
     source: wgsl!(include_str!("../../shaders/attend.wgsl")),
-    bindings: &[Read, Read, Read, Write],
-    fields: AttendParams::FIELDS,
-};
-
-pub(super) static ATTEND_SERIAL: Kernel = Kernel {
-    name: "attend_serial",
-    source: wgsl!(include_str!("../../shaders/attend_serial.wgsl")),
     bindings: &[Read, Read, Read, Write],
     fields: AttendParams::FIELDS,
 };
@@ -70,13 +63,7 @@ impl<'g> Attend<'g> {
                 "attend: heads of whole quads begin at a whole quad"
             );
         }
-        let (op, tiles) = match serial(graph.gpu()) {
-            true => (graph.op(&ATTEND_SERIAL).constant("HEAD_QUADS", quads), None),
-            false => {
-                let (op, grid) = attention_tile(graph.op(&ATTEND), graph.gpu(), t, self.n * self.heads, quads);
-                (op, Some(grid))
-            }
-        };
+        let (op, grid) = attention_tile(graph.op(&ATTEND), graph.gpu(), t, self.n * self.heads, quads);
         let place = |(t, first): (Tensor<'_>, usize)| (t.stride() as u32, first as u32);
         let ((q_stride, q_first), (k_stride, k_first), (v_stride, v_first)) =
             (place(self.q), place(self.k), place(self.v));
@@ -104,10 +91,6 @@ impl<'g> Attend<'g> {
                 scale: 1.0 / (self.head_dim as f32).sqrt(),
             });
         let seen: usize = if self.causal { (1..=t).map(|row| row.min(s)).sum() } else { t * s };
-        let op = op.macs(2 * self.n * self.heads * self.head_dim * seen);
-        match tiles {
-            None => op.dispatch_linear((self.n * self.heads * t).div_ceil(4)),
-            Some(grid) => op.dispatch(grid),
-        }
+        op.macs(2 * self.n * self.heads * self.head_dim * seen).dispatch(grid);
     }
 }

@@ -15,13 +15,6 @@ pub(super) static ATTENTION: Kernel = Kernel {
     fields: AttentionParams::FIELDS,
 };
 
-pub(super) static ATTENTION_SERIAL: Kernel = Kernel {
-    name: "attention_serial",
-    source: wgsl!(include_str!("../../shaders/attention_serial.wgsl")),
-    bindings: &[Read, Read, Read, Write, Read],
-    fields: AttentionParams::FIELDS,
-};
-
 pub(super) static ATTENTION_DECODE: Kernel = Kernel {
     name: "attention_decode",
     source: wgsl!(include_str!("../../shaders/attention_decode.wgsl")),
@@ -91,15 +84,8 @@ impl Attention<'_> {
         let y = graph.tensor(q.shape());
         let group = r.heads / r.kv_heads;
         let quads = r.head_dim / 4;
-        let (op, tiles) = match serial(graph.gpu()) {
-            true => (graph.op(&ATTENTION_SERIAL).constant("HEAD_QUADS", quads), None),
-            false => {
-                let (op, grid) = attention_tile(graph.op(&ATTENTION), graph.gpu(), t * group, r.kv_heads, quads);
-                (op, Some(grid))
-            }
-        };
-        let op = op
-            .part(kv_part(self.kv.exact))
+        let (op, grid) = attention_tile(graph.op(&ATTENTION), graph.gpu(), t * group, r.kv_heads, quads);
+        op.part(kv_part(self.kv.exact))
             .bind(q)
             .region(&self.kv.k)
             .region(&self.kv.v)
@@ -113,11 +99,8 @@ impl Attention<'_> {
                 capacity: self.kv.capacity as u32,
                 window: self.window(),
                 scale: self.scale(),
-            });
-        match tiles {
-            None => op.dispatch_linear((t * r.heads).div_ceil(4)),
-            Some(grid) => op.dispatch(grid),
-        }
+            })
+            .dispatch(grid);
         y
     }
 

@@ -35,6 +35,8 @@ pub(super) static TILE_INT8: [Part; 1] = [part!("tile_int8")];
 pub(super) static COLUMNS: Part = part!("columns");
 pub(super) static ATTENTION_TILE: [Part; 3] =
     [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
+/// Without barriers: four queries or one to an invocation.
+pub(super) static ATTENTION_SERIAL: [Part; 2] = [part!("attention_fours"), part!("attention_one")];
 pub(crate) static ATTEND_PART: Part = part!("attend");
 static REDUCE_SERIAL: Part = part!("reduce_serial");
 static REDUCE_WORKGROUP: Part = part!("reduce_workgroup");
@@ -82,6 +84,7 @@ pub fn parts() -> Vec<&'static Part> {
     .chain(&TILE)
     .chain(&TILE_INT8)
     .chain(&ATTENTION_TILE)
+    .chain(&ATTENTION_SERIAL)
     .chain(&WEIGHTS)
     .collect()
 }

@@ -1,7 +1,7 @@
 //! How tall the tiles are of kernels that make many rows: taller ones read less from workgroup memory, but there must be
 //! enough of them for a GPU, and it must have the registers.
 
-use super::parts::{ATTENTION_TILE, COLUMNS, TILE, TILE_INT8, weight_by_bytes};
+use super::parts::{ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, TILE, TILE_INT8, serial, weight_by_bytes};
 use crate::dtype::DType;
 use crate::gpu::{Choice, Gpu, OpBuilder, Part};
 
@@ -31,7 +31,7 @@ pub(crate) fn tile<'g>(
 }
 
 /// Fills the attention slot for `heads` heads of `quads` quads, each with `queries` queries: also says of how many workgroups
-/// its grid is, [tiles of queries, heads, stretches of the heads' values].
+/// its grid is.
 pub(crate) fn attention_tile<'g>(
     op: OpBuilder<'g>,
     gpu: &Gpu,
@@ -42,6 +42,14 @@ pub(crate) fn attention_tile<'g>(
     /// Eights of quads that an invocation can hold for four queries; a larger head is made by several workgroups, each of
     /// which computes the scores for itself.
     const MOST: usize = 5;
+    let op = op.constant("HEAD_QUADS", quads);
+    if serial(gpu) {
+        let [fours, one] = &ATTENTION_SERIAL;
+        let (part, at_once) = if gpu.adapter().llvmpipe { (one, 1) } else { (fours, 4) };
+        let workgroups = (queries.div_ceil(at_once) * heads).div_ceil(4);
+        let x = workgroups.min(gpu.adapter().max_grid);
+        return (op.part(part).set("WG", 4u32), [x, workgroups.div_ceil(x), 1]);
+    }
     let eights = quads.div_ceil(8);
     let enough = queries.div_ceil(64) * heads >= 256;
     let tall = eights <= 2 && enough && !gpu.chose(Choice::ShortAttention);
@@ -49,8 +57,8 @@ pub(crate) fn attention_tile<'g>(
     let op = op
         .parts(&ATTENTION_TILE)
         .part(&COLUMNS)
-        .constant("HEAD_QUADS", quads)
         .constant("QUERY_FOURS", if tall { 2usize } else { 1 })
         .constant("VALUE_STEPS", eights.div_ceil(stretches));
+    // Tiles of queries, heads, stretches of the heads' values.
     (op, [queries.div_ceil(if tall { 64 } else { 32 }), heads, stretches])
 }

@@ -95,6 +95,7 @@ async fn open(options: &Options, may_round: bool) -> Result<Rc<Gpu>> {
         subgroup_size: info.subgroup_min_size,
         max_binding: None,
         max_grid: None,
+        llvmpipe: None,
     })
     .await?;
     DEVICES.with_borrow_mut(|d| {

@@ -49,6 +49,16 @@ pub fn setups() -> Vec<(String, Rc<Gpu>)> {
     all.into_iter().map(|gpu| (name(&gpu), gpu)).collect()
 }
 
+/// Devices whose ops have every variant there is: those of every setup, and of drivers that this one isn't.
+pub fn with_every_variant() -> Vec<Rc<Gpu>> {
+    let without_barriers = [false, true].map(|llvmpipe| {
+        let (tier, family) = (Some(Tier::Base), Some(Family::Software));
+        let options = GpuOptions { tier, family, llvmpipe: Some(llvmpipe), ..GpuOptions::default() };
+        block_on(Gpu::open(&options)).expect("an adapter")
+    });
+    setups().into_iter().map(|(_, gpu)| gpu).chain(without_barriers).collect()
+}
+
 /// Runs `body` on every setup.
 pub fn each_setup(mut body: impl FnMut(&str, &Rc<Gpu>)) {
     for (name, gpu) in setups() {

@@ -1,4 +1,4 @@
-//! `Attend` (attend, attend_serial): rows that attend to rows, without a cache.
+//! `Attend` (attend: attention_loop, attention_fours, attention_one): rows that attend to rows, without a cache.
 
 use crate::gpu::{activation, each_setup, run};
 use crate::reference::attention;

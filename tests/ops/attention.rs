@@ -1,4 +1,4 @@
-//! `Attention::prefill` (attention, attention_serial): chunks of rows over the cache.
+//! `Attention::prefill` (attention: attention_loop, attention_fours, attention_one): chunks of rows over the cache.
 
 use crate::gpu::{each_folding, each_setup, run, untouched};
 use crate::heads::{Layer, heads, with_norm};
