@@ -1,7 +1,7 @@
 /// y[r] = sum_k w[r, k] * x[k] (+ bias[r]) (+ residual[r]); one input row. A group of lanes makes four rows.
 /// With a gate, rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x), or
 /// (w[r] x) * gelu(w[r + gate_rows] x).
-/// Slots: weight, input, reduce, linear, ends.
+/// Slots: weight, input, dots, reduce, linear, ends.
 override WG: u32 = 64u;
 override K_TAIL: bool = false;
 struct Params { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32, ends: u32 }
@@ -33,11 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let scale = input_scale(lid);
     var acc = vec4f();
     for (var b = reduce_lane(lid); b < p.blocks; b += reduce_lanes()) {
-        let v = input_block(b);
-        let s = v.v0 + v.v1 + v.v2 + v.v3 + v.v4 + v.v5 + v.v6 + v.v7;
-        let sum = s.x + s.y + s.z + s.w;
-        acc += vec4f(weight_dot(first.x + b, v, sum), weight_dot(first.y + b, v, sum),
-                     weight_dot(first.z + b, v, sum), weight_dot(first.w + b, v, sum));
+        acc += dots(first, b);
     }
     let dots = reduce_sum4(acc, lid) * scale;
     if reduce_lane(lid) != 0u { return; }

@@ -1,20 +1,11 @@
-// In place of tile and fill: the products of small integers, four at a time. 32 elements of an input row are rounded to
-// multiples of a 127th of the largest; weights are multiples of their scale as they are.
+// In place of tile and fill: the products of small integers, four at a time. The input is rounded; weights are multiples of their
+// scale as they are.
 override TILE_ROWS: u32 = 32u;
 override TILE_HALVES: u32 = TILE_ROWS * 2u;
 var<workgroup> wt: array<vec4u, 128>; // [half of a block][weight row]
 var<workgroup> wt_line: array<vec2f, 64>;
 var<workgroup> xt: array<vec4u, TILE_HALVES>; // [half][input row]
-var<workgroup> xt_line: array<vec2f, TILE_ROWS>; // scale; scale times the sum of the integers
-
-fn largest(a: vec4f, b: vec4f) -> vec4f { return max(a, abs(b)); }
-
-fn rounded(v: vec4f, inverse: f32) -> u32 { return pack4xI8(vec4i(round(v * inverse))); }
-
-/// Adds the products of four integers with four others, 16 times.
-fn dot16(s: i32, a: vec4u, b: vec4u) -> i32 {
-    return s + dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
-}
+var<workgroup> xt_line: array<vec2f, TILE_ROWS>; // unit; unit times the sum of the integers
 
 fn tile_fill(lid: u32, row: u32, b: u32, t0: u32, n: u32) {
     let w = weight_bytes(row * p.blocks + b);
@@ -26,17 +17,10 @@ fn tile_fill(lid: u32, row: u32, b: u32, t0: u32, n: u32) {
     let q = b * 8u;
     let v = Block32(load_x(t, q, n), load_x(t, q + 1u, n), load_x(t, q + 2u, n), load_x(t, q + 3u, n),
                     load_x(t, q + 4u, n), load_x(t, q + 5u, n), load_x(t, q + 6u, n), load_x(t, q + 7u, n));
-    let lo = largest(largest(largest(abs(v.v0), v.v1), v.v2), v.v3);
-    let hi = largest(largest(largest(abs(v.v4), v.v5), v.v6), v.v7);
-    let m = max(lo, hi);
-    let most = max(max(m.x, m.y), max(m.z, m.w));
-    let inverse = select(0.0, 127.0 / most, most > 0.0);
-    let first = vec4u(rounded(v.v0, inverse), rounded(v.v1, inverse), rounded(v.v2, inverse), rounded(v.v3, inverse));
-    let last = vec4u(rounded(v.v4, inverse), rounded(v.v5, inverse), rounded(v.v6, inverse), rounded(v.v7, inverse));
-    xt[lid] = first;
-    xt[TILE_ROWS + lid] = last;
-    let ones = vec4u(0x01010101u);
-    xt_line[lid] = most / 127.0 * vec2f(1.0, f32(dot16(dot16(0, first, ones), last, ones)));
+    let x = rounded(v);
+    xt[lid] = x.q.lo;
+    xt[TILE_ROWS + lid] = x.q.hi;
+    xt_line[lid] = x.unit * vec2f(1.0, x.sum);
 }
 
 /// Four weight rows: both halves of a block of each, and what their weight_line says.

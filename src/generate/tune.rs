@@ -18,7 +18,7 @@ pub struct Tried {
     pub seconds: [f64; 2],
     /// The normalised mean squared difference of their results.
     pub difference: f64,
-    /// Whether it is made from here on; of one that rounds, whether it would be where that is allowed.
+    /// Whether it is made from here on.
     pub chosen: bool,
 }
 
@@ -31,20 +31,21 @@ const WORTH: f64 = 0.95;
 
 /// Tries every [`Choice`] on layers of a size that real models have and makes those that are quicker, agree with the table's
 /// way, and pass the self-test. An adapter that takes more than `patience` seconds over one such layer (about 2 GFLOP)
-/// keeps to the table.
+/// keeps to the table. Those that round are tried if that is allowed (`may_round`).
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if a kernel does not compile or the device is lost, [`crate::Error::TooLarge`] if it lacks memory.
 /// Then no choice is made.
-pub async fn tune(gpu: &Rc<Gpu>, patience: f64) -> Result<Vec<Tried>> {
+pub async fn tune(gpu: &Rc<Gpu>, patience: f64, may_round: bool) -> Result<Vec<Tried>> {
     let mut all = Vec::new();
     for choice in Choice::ALL {
         gpu.choose(choice, false);
     }
-    for choice in Choice::ALL.into_iter().filter(|c| gpu.can_choose(*c)) {
+    let is_open = |choice: &Choice| gpu.can_choose(*choice) && (may_round || !choice.rounds());
+    for choice in Choice::ALL.into_iter().filter(is_open) {
         let tried = compare(gpu, choice, patience).await;
         let chosen = matches!(&tried, Ok(Some(tried)) if tried.chosen);
-        gpu.choose(choice, chosen && !choice.rounds());
+        gpu.choose(choice, chosen);
         match tried? {
             Some(tried) => all.push(tried),
             None => break,
@@ -57,6 +58,7 @@ pub async fn tune(gpu: &Rc<Gpu>, patience: f64) -> Result<Vec<Tried>> {
 enum Layer {
     Convolution { x: Region, w: Weight },
     Linear { x: Region, w: Weight },
+    Row { x: Region, w: Weight },
     Attention { q: Region, k: Region, v: Region },
 }
 
@@ -64,6 +66,8 @@ enum Layer {
 const CONVOLUTION: (usize, usize, usize) = (64, 160, 320);
 /// Rows, elements before and after.
 const LINEAR: (usize, usize, usize) = (512, 512, 4096);
+/// Elements before and after.
+const ROW: (usize, usize) = (2048, 2048);
 /// Queries, keys, heads, elements of one.
 const ATTENTION: (usize, usize, usize, usize) = (1024, 512, 16, 64);
 
@@ -76,10 +80,15 @@ impl Layer {
                 let (w, _) = weight(gpu, DType::F16, &[to, 9 * from], 2).await?;
                 Layer::Convolution { x: rows(side * side * from, 1), w }
             }
-            Choice::ShortTiles | Choice::Int8 => {
+            Choice::ShortTiles | Choice::Int8Prompts => {
                 let (t, k, n) = LINEAR;
                 let (w, _) = weight(gpu, DType::Q4_0, &[n, k], 4).await?;
                 Layer::Linear { x: upload(gpu, &bytes(t * k, 3)), w }
+            }
+            Choice::Int8Tokens => {
+                let (k, n) = ROW;
+                let (w, _) = weight(gpu, DType::Q4_0, &[n, k], 4).await?;
+                Layer::Row { x: upload(gpu, &bytes(k, 3)), w }
             }
             Choice::ShortAttention => {
                 let (t, s, heads, head_dim) = ATTENTION;
@@ -97,6 +106,7 @@ impl Layer {
                 x.conv2d(w, Conv { pad: [1, 1], ..Conv::default() }).t
             }
             Layer::Linear { x, w } => g.given(x, [LINEAR.0, LINEAR.1]).linear(w),
+            Layer::Row { x, w } => g.given(x, [1, ROW.0]).linear(w),
             Layer::Attention { q, k, v } => {
                 let (t, s, heads, head_dim) = ATTENTION;
                 let rows = |region, rows: usize| (g.given(region, [rows, heads * head_dim]), 0);

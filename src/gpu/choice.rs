@@ -1,7 +1,7 @@
 //! Where an adapter departs from the table of kernel variants (`ops/parts.rs`): which way is the quicker one no table can say.
-//! All but one compute the same either way.
+//! All but those that round compute the same either way.
 
-use super::Gpu;
+use super::{Adapter, Family, Gpu};
 
 /// A departure from the table. None is made by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +14,15 @@ pub enum Choice {
     ShortAttention,
     /// Matrix products of many rows of input, rounded to eight bits, by the dot products that some GPUs have for these.
     /// Results are off by what is rounded away, so only a model whose caller allows it is run so.
-    Int8,
+    Int8Prompts,
+    /// The same for one row.
+    Int8Tokens,
 }
 
 impl Choice {
     /// All of them.
-    pub const ALL: [Choice; 4] = [Choice::Winograd, Choice::ShortTiles, Choice::ShortAttention, Choice::Int8];
+    pub const ALL: [Choice; 5] =
+        [Choice::Winograd, Choice::ShortTiles, Choice::ShortAttention, Choice::Int8Prompts, Choice::Int8Tokens];
 
     /// The name in options and reports.
     pub fn name(self) -> &'static str {
@@ -27,7 +30,8 @@ impl Choice {
             Choice::Winograd => "winograd",
             Choice::ShortTiles => "short tiles",
             Choice::ShortAttention => "short attention",
-            Choice::Int8 => "int8",
+            Choice::Int8Prompts => "int8 prompts",
+            Choice::Int8Tokens => "int8 tokens",
         }
     }
 
@@ -38,7 +42,7 @@ impl Choice {
 
     /// Whether results are rounded more than in the table's way: to be made only where that was asked for.
     pub fn rounds(self) -> bool {
-        self == Choice::Int8
+        matches!(self, Choice::Int8Prompts | Choice::Int8Tokens)
     }
 
     fn bit(self) -> u32 {
@@ -52,9 +56,10 @@ impl Gpu {
         self.choices.get() & choice.bit() != 0
     }
 
-    /// Whether the adapter has what it takes.
+    /// Whether the adapter has what it takes. Those that compute on the CPU have kernels of their own, and no choice.
     pub fn can_choose(&self, choice: Choice) -> bool {
-        choice != Choice::Int8 || self.adapter().int8
+        let Adapter { family, int8, .. } = self.adapter();
+        *family != Family::Software && (*int8 || !choice.rounds())
     }
 
     /// Makes it, or takes it back, in graphs that are recorded from here on; kernels are to be tested anew then. Does nothing

@@ -7,7 +7,7 @@ use super::activation::{Activation, Ends, Gate};
 use super::parts::{
     INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, ends_with, reduce_by, serial, tuning_for, weight_parts,
 };
-use super::tiles::{linear_parts, tile};
+use super::tiles::{dots_parts, linear_parts, tile};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params, wgsl};
 
@@ -137,7 +137,7 @@ impl<'g> Tensor<'g> {
             (None, Some(_)) => &INPUT_NORM,
             (None, None) => &INPUT_PLAIN,
         };
-        ends_with(op.part(input).part(&LINEAR), gpu, with.ends())
+        ends_with(op.part(input).parts(dots_parts(gpu, slice.dtype)).part(&LINEAR), gpu, with.ends())
             .set("K_TAIL", !k.is_multiple_of(32))
             .weight(slice)
             .bind(self)

@@ -31,7 +31,9 @@ pub(crate) static CONV: Part = part!("conv");
 pub(crate) static LINEAR: Part = part!("linear");
 /// Of these, convolutions take the first.
 pub(super) static TILE: [Part; 2] = [part!("tile"), part!("fill")];
-pub(super) static TILE_INT8: [Part; 1] = [part!("tile_int8")];
+pub(super) static TILE_INT8: [Part; 2] = [part!("tile_int8"), part!("rounded")];
+pub(super) static DOTS: [Part; 1] = [part!("dots")];
+pub(super) static DOTS_INT8: [Part; 2] = [part!("dots_int8"), part!("rounded")];
 pub(super) static COLUMNS: Part = part!("columns");
 pub(super) static ATTENTION_TILE: [Part; 3] =
     [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
@@ -83,6 +85,8 @@ pub fn parts() -> Vec<&'static Part> {
     .into_iter()
     .chain(&TILE)
     .chain(&TILE_INT8)
+    .chain(&DOTS)
+    .chain(&DOTS_INT8[..1])
     .chain(&ATTENTION_TILE)
     .chain(&ATTENTION_SERIAL)
     .chain(&WEIGHTS)

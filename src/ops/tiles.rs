@@ -1,13 +1,20 @@
 //! How tall the tiles are of kernels that make many rows: taller ones read less from workgroup memory, but there must be
 //! enough of them for a GPU, and it must have the registers.
 
-use super::parts::{ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, TILE, TILE_INT8, serial, weight_by_bytes};
+use super::parts::{
+    ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, DOTS, DOTS_INT8, TILE, TILE_INT8, serial, weight_by_bytes,
+};
 use crate::dtype::DType;
 use crate::gpu::{Choice, Gpu, OpBuilder, Part};
 
 /// What a linear layer's tiles multiply with: floats, or small integers where that was chosen and the weights allow it.
 pub(crate) fn linear_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
-    if gpu.chose(Choice::Int8) && weight_by_bytes(dtype) { &TILE_INT8 } else { &TILE }
+    if gpu.chose(Choice::Int8Prompts) && weight_by_bytes(dtype) { &TILE_INT8 } else { &TILE }
+}
+
+/// What one row is multiplied with.
+pub(crate) fn dots_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
+    if gpu.chose(Choice::Int8Tokens) && weight_by_bytes(dtype) { &DOTS_INT8 } else { &DOTS }
 }
 
 /// What a convolution's tiles multiply with.

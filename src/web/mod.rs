@@ -49,14 +49,7 @@ thread_local! {
 
 /// The device for these options, with its choices made.
 async fn device(options: &Options) -> Result<Rc<Gpu>> {
-    let may_round = match options.activations.as_deref() {
-        None | Some("f32") => false,
-        Some("int8") => true,
-        Some(name) => {
-            let what = format!("activations `{name}` are not known; give \"f32\" or \"int8\"");
-            return Err(Error::unsupported(what));
-        }
-    };
+    let may_round = may_round(options)?;
     let gpu = open(options, may_round).await?;
     if let Some(names) = &options.choices {
         for choice in Choice::ALL {
@@ -104,6 +97,15 @@ async fn open(options: &Options, may_round: bool) -> Result<Rc<Gpu>> {
     });
     LATEST.set(Some(gpu.clone()));
     Ok(gpu)
+}
+
+/// Whether the option `activations` allows rounding.
+fn may_round(options: &Options) -> Result<bool> {
+    match options.activations.as_deref() {
+        None | Some("f32") => Ok(false),
+        Some("int8") => Ok(true),
+        Some(name) => Err(Error::unsupported(format!("activations `{name}` are not known; give \"f32\" or \"int8\""))),
+    }
 }
 
 /// What the option `quantize` asks for; `None`: what fits.
@@ -253,17 +255,13 @@ pub async fn roofline(options: JsValue) -> std::result::Result<JsValue, JsValue>
 /// Seconds that a layer of 2 GFLOP may take on an adapter that is worth measuring further.
 const PATIENCE: f64 = 0.25;
 
-/// Measures which choices pay on this browser's GPU, and makes them. None on an adapter that computes on the CPU: its kernels
-/// are others.
+/// Measures which choices pay on this browser's GPU, and makes them.
 #[wasm_bindgen]
 pub async fn tune(options: JsValue) -> std::result::Result<JsValue, JsValue> {
     let tuned = async {
-        let gpu = device(&from_js(&options)?).await?;
-        let tried = match gpu.adapter().family {
-            Family::Software => Vec::new(),
-            _ => crate::generate::tune(&gpu, PATIENCE).await?,
-        };
-        to_js(&tried)
+        let options: Options = from_js(&options)?;
+        let gpu = device(&options).await?;
+        to_js(&crate::generate::tune(&gpu, PATIENCE, may_round(&options)?).await?)
     };
     tuned.await.map_err(failure)
 }

@@ -62,7 +62,6 @@ pub fn variants(gpus: &[Rc<Gpu>]) -> BTreeMap<String, Variant> {
         let memory = Memory { gpu: gpu.clone(), region: region(), other: [region(), region(), region(), region()] };
         let g = Graph::banded(gpu, &memory.other[0]);
         record_rows(&g, &memory);
-        record_linear(&g, &memory);
         record_heads(&g, &memory);
         record_pictures(&g, &memory);
         for winograd in [false, true] {
@@ -70,9 +69,11 @@ pub fn variants(gpus: &[Rc<Gpu>]) -> BTreeMap<String, Variant> {
             record_convolutions(&g, &memory);
         }
         gpu.choose(Choice::Winograd, false);
-        gpu.choose(Choice::Int8, true);
-        record_linear(&g, &memory);
-        gpu.choose(Choice::Int8, false);
+        for round in [true, false] {
+            gpu.choose(Choice::Int8Prompts, round);
+            gpu.choose(Choice::Int8Tokens, round);
+            record_linear(&g, &memory);
+        }
         for variant in g.variants() {
             for variant in on_devices(variant) {
                 all.insert(variant.label(), variant);

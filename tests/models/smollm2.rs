@@ -110,11 +110,12 @@ fn smollm2_says_the_same_on_every_tier() {
 
 /// The kernels of GPUs, with what may be chosen if a model's caller allows it.
 #[test]
-fn smollm2_with_prompts_rounded_to_eight_bits() {
+fn smollm2_with_products_of_eight_bits() {
     let (golden, path, bench) = (golden(), file(), Bench::of(Some(Tier::Base), Some(Family::Generic)));
-    bench.gpu.choose(Choice::Int8, true);
+    bench.gpu.choose(Choice::Int8Prompts, true);
+    bench.gpu.choose(Choice::Int8Tokens, true);
     let model = load(&bench, &path);
-    assert_eq!(model.info().choices, ["int8"]);
+    assert_eq!(model.info().choices, ["int8 prompts", "int8 tokens"]);
     likeliest(&model, &golden, Tolerance::LogitsInt8);
     // The first chat's first token is nearly a tie.
     for chat in &golden["chats"].as_array().unwrap()[1..] {

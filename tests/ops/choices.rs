@@ -51,26 +51,21 @@ fn the_self_test_passes_on_every_setup() {
 fn the_self_test_covers_what_is_chosen() {
     for (choice, suite, kernels, before, after) in [
         (Choice::Winograd, Suite::Pictures, ["conv2d F32", "conv2d F16"], "conv2d+", "conv2d_winograd+"),
-        (
-            Choice::Int8,
-            Suite::Linear,
-            ["linear_tile Q8_0", "linear_tile Q4_0"],
-            "linear_tile+tile+",
-            "linear_tile+tile_int8+",
-        ),
+        (Choice::Int8Prompts, Suite::Linear, ["linear_tile Q8_0", "linear_tile Q4_0"], "+tile+", "+tile_int8+"),
+        (Choice::Int8Tokens, Suite::Linear, ["linear_vec Q8_0", "linear_vec Q4_0"], "+dots+", "+dots_int8+"),
     ] {
         let gpu = generic();
-        let all_are = |start: &str| {
+        let all_have = |what: &str| {
             let found: Vec<_> = tested(&gpu).into_iter().filter(|k| kernels.contains(&k.0.as_str())).collect();
             assert_eq!(found.len(), 2, "{choice:?}");
-            assert!(found.iter().all(|k| k.1.starts_with(start)), "{choice:?}: {found:?}");
+            assert!(found.iter().all(|k| k.1.contains(what)), "{choice:?}: {found:?}");
         };
-        all_are(before);
+        all_have(before);
         gpu.choose(choice, true);
         let runs = gpu.counters().submits.get();
         block_on(self_test(&gpu, &[suite])).unwrap();
         assert!(gpu.counters().submits.get() > runs, "tested anew");
-        all_are(after);
+        all_have(after);
     }
 }
 
@@ -85,7 +80,7 @@ fn choices_have_names_and_are_made_one_by_one() {
     }
     assert_eq!(gpu.choices(), Choice::ALL.map(Choice::name));
     gpu.choose(Choice::ShortTiles, false);
-    assert_eq!(gpu.choices(), ["winograd", "short attention", "int8"]);
+    assert_eq!(gpu.choices(), ["winograd", "short attention", "int8 prompts", "int8 tokens"]);
     assert_eq!(Choice::from_name("long tiles"), None);
 }
 
@@ -93,7 +88,7 @@ fn choices_have_names_and_are_made_one_by_one() {
 #[test]
 fn measuring_makes_the_quicker_choice() {
     let gpu = generic();
-    let all = block_on(tune(&gpu, f64::INFINITY)).unwrap();
+    let all = block_on(tune(&gpu, f64::INFINITY, true)).unwrap();
     assert_eq!(all.iter().map(|t| t.choice).collect::<Vec<_>>(), Choice::ALL.map(Choice::name));
     for t in &all {
         println!("{t:?}");
@@ -101,8 +96,7 @@ fn measuring_makes_the_quicker_choice() {
         assert!(t.difference <= 1e-10 && table > 0.0 && choice > 0.0, "{t:?}");
         assert_eq!(t.chosen, choice <= 0.95 * table, "{t:?}");
     }
-    // What rounds is measured, but left to who loads a model.
-    let chosen: Vec<_> = all.iter().filter(|t| t.chosen && t.choice != "int8").map(|t| t.choice).collect();
+    let chosen: Vec<_> = all.iter().filter(|t| t.chosen).map(|t| t.choice).collect();
     assert_eq!(gpu.choices(), chosen);
     // Each is another program, or there would be nothing to choose.
     assert!(all[0].difference > 0.0, "{:?}", all[0]);
@@ -113,6 +107,27 @@ fn measuring_makes_the_quicker_choice() {
 fn a_slow_adapter_keeps_to_the_table() {
     let gpu = generic();
     gpu.choose(Choice::Winograd, true);
-    assert_eq!(block_on(tune(&gpu, 0.0)).unwrap().len(), 0);
+    assert_eq!(block_on(tune(&gpu, 0.0, false)).unwrap().len(), 0);
     assert_eq!(gpu.choices(), Vec::<&str>::new());
+}
+
+/// Kernels without barriers are others.
+#[test]
+fn adapters_that_compute_on_the_cpu_have_no_choice() {
+    let gpu = open(Some(Tier::Base), Some(Family::Software));
+    assert_eq!(block_on(tune(&gpu, f64::INFINITY, true)).unwrap().len(), 0);
+    for choice in Choice::ALL {
+        gpu.choose(choice, true);
+        assert!(!gpu.chose(choice), "{choice:?}");
+    }
+}
+
+/// What rounds is not even tried where that is not allowed.
+#[test]
+fn rounding_is_tried_where_it_is_allowed() {
+    let gpu = generic();
+    gpu.choose(Choice::Int8Tokens, true);
+    let tried = block_on(tune(&gpu, f64::INFINITY, false)).unwrap();
+    assert_eq!(tried.iter().map(|t| t.choice).collect::<Vec<_>>(), ["winograd", "short tiles", "short attention"]);
+    assert!(!gpu.chose(Choice::Int8Tokens));
 }

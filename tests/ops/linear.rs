@@ -69,12 +69,25 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
         weights.push((dtype, values));
     }
     let n = c.slices.iter().map(|s| s.1).sum::<usize>();
-    let (mut x, norm, bias) = (numbers.floats(c.t * c.k), numbers.floats(c.k), numbers.floats(n));
+    let (mut x, mut norm, bias) = (numbers.floats(c.t * c.k), numbers.floats(c.k), numbers.floats(n));
     let out = if c.gate.is_some() { n / 2 } else { n };
     let residual = numbers.floats(c.t * out);
 
-    let by_integers = c.t > 1 && gpu.chose(Choice::Int8);
-    let integers = if by_integers { rounded(&mut x) } else { Vec::new() };
+    let by_integers = gpu.chose(if c.t > 1 { Choice::Int8Prompts } else { Choice::Int8Tokens });
+    let integers = if by_integers && c.norm {
+        // Rounded is what the norm's weights make of it, here exactly.
+        norm.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.5 } else { 2.0 });
+        let mut scaled: Vec<f32> = x.iter().zip(&norm).map(|(x, g)| x * g).collect();
+        let integers = rounded(&mut scaled);
+        x = scaled.iter().zip(&norm).map(|(x, g)| x / g).collect();
+        let squares: f64 = x.iter().map(|v| f64::from(*v).powi(2)).sum();
+        let scale = 1.0 / (squares / c.k as f64 + f64::from(EPS)).sqrt();
+        integers.iter().map(|v| v * scale).collect()
+    } else if by_integers {
+        rounded(&mut x)
+    } else {
+        Vec::new()
+    };
     let normed = if c.norm { rms_norm(&x, &norm, EPS) } else { wide(&x) };
     let mut want = Vec::new();
     for at in (0..c.t * c.k).step_by(c.k) {
@@ -330,44 +343,55 @@ fn more_rows_than_one_dimension_of_a_grid() {
 /// Where the products of small integers were chosen: every encoding that has them beside those that don't, what is fused, edges.
 #[test]
 fn by_small_integers() {
-    let gpu = &open(Some(Tier::Base), Some(Family::Generic));
-    gpu.choose(Choice::Int8, true);
-    assert_eq!(gpu.choices(), ["int8"]);
-    let mut numbers = Numbers(15);
-    let mut try_it = |c: &Case<'_>| try_case("int8", gpu, c, &mut numbers);
-    for dtype in DType::ALL {
-        let (block, plain) = (dtype.block_len().max(32), Case { t: 33, ..PLAIN });
-        for (t, blocks, n) in [(1, 2, 5), (2, 1, 67), (33, 5, 7)] {
-            try_it(&Case { t, k: blocks * block, slices: &[(dtype, n)], bias: true, ..plain });
+    each_setup(|name, gpu| {
+        if !gpu.can_choose(Choice::Int8Prompts) {
+            assert_eq!(gpu.adapter().family, Family::Software);
+            return;
         }
-        for gate in GATES {
-            try_it(&Case { k: block, slices: &[(dtype, 66)], gate, ..plain });
+        gpu.choose(Choice::Int8Prompts, true);
+        gpu.choose(Choice::Int8Tokens, true);
+        let mut numbers = Numbers(15);
+        let mut try_it = |c: &Case<'_>| try_case(name, gpu, c, &mut numbers);
+        for dtype in DType::ALL {
+            let (block, plain) = (dtype.block_len().max(32), Case { t: 33, ..PLAIN });
+            for (t, blocks, n) in [(1, 1, 1), (1, 2, 5), (1, 16, 7), (2, 1, 67), (33, 5, 7)] {
+                try_it(&Case { t, k: blocks * block, slices: &[(dtype, n)], bias: true, ..plain });
+            }
+            for gate in GATES {
+                try_it(&Case { k: block, slices: &[(dtype, 66)], gate, ..plain });
+                try_it(&Case { t: 1, k: 2 * block, slices: &[(dtype, 66)], gate, norm: true, ..plain });
+            }
+            let activation = Activation::Gelu;
+            try_it(&Case { k: block, slices: &[(dtype, 65)], residual: true, rows: Some(31), activation, ..plain });
         }
-        let activation = Activation::Gelu;
-        try_it(&Case { k: block, slices: &[(dtype, 65)], residual: true, rows: Some(31), activation, ..plain });
-    }
-    let mixed = &[(DType::Q4_0, 64), (DType::F16, 16), (DType::Q8_0, 16)];
-    try_it(&Case { t: 37, k: 96, slices: mixed, bias: true, residual: true, ..PLAIN });
-    let t = 64 * 255 + 1;
-    try_it(&Case { t, k: 32, slices: &[(DType::Q4_0, 65)], bias: true, ..PLAIN });
-    try_it(&Case { t, k: 32, slices: &[(DType::Q4_1, 66)], gate: GATES[0], rows: Some(t - 70), ..PLAIN });
+        let mixed = &[(DType::Q4_0, 64), (DType::F16, 16), (DType::Q8_0, 16)];
+        for t in [1, 37] {
+            try_it(&Case { t, k: 96, slices: mixed, bias: true, residual: true, ..PLAIN });
+        }
+        let t = 64 * 255 + 1;
+        try_it(&Case { t, k: 32, slices: &[(DType::Q4_0, 65)], bias: true, ..PLAIN });
+        try_it(&Case { t, k: 32, slices: &[(DType::Q4_1, 66)], gate: GATES[0], rows: Some(t - 70), ..PLAIN });
+    });
 }
 
 /// They are what runs then; and an input of zeros gives zeros.
 #[test]
 fn small_integers_are_what_was_chosen() {
     let gpu = &open(Some(Tier::Base), Some(Family::Generic));
-    for chosen in [false, true] {
-        gpu.choose(Choice::Int8, chosen);
-        for dtype in DType::ALL {
+    for (choice, t, usual, other) in [
+        (Choice::Int8Prompts, 2, "linear_tile+tile+", "linear_tile+tile_int8+"),
+        (Choice::Int8Tokens, 1, "+dots+", "+dots_int8+"),
+    ] {
+        for (chosen, dtype) in [false, true].into_iter().flat_map(|c| DType::ALL.map(|d| (c, d))) {
+            gpu.choose(choice, chosen);
             let (k, graph) = (dtype.block_len().max(32), Graph::new(gpu));
             let bytes = made_up(dtype, 3 * k, &mut Numbers(16)).0;
-            let (w, x) = (matrix(gpu, k, &[Stored { dtype, bytes }]), activation(gpu, &vec![0.0; 2 * k], k));
-            graph.given(&x, [2, k]).linear(&w);
+            let (w, x) = (matrix(gpu, k, &[Stored { dtype, bytes }]), activation(gpu, &vec![0.0; t * k], k));
+            graph.given(&x, [t, k]).linear(&w);
             let variants: Vec<_> = graph.variants().iter().map(|v| v.label()).collect();
-            let want = if chosen && INTEGERS.contains(&dtype) { "linear_tile+tile_int8+" } else { "linear_tile+tile+" };
-            assert!(variants[0].starts_with(want), "{dtype:?}: {variants:?}");
-            assert_eq!(run(gpu, |g| g.given(&x, [2, k]).linear(&w)).values, [0.0; 6], "{dtype:?}");
+            let want = if chosen && INTEGERS.contains(&dtype) { other } else { usual };
+            assert!(variants[0].contains(want), "{dtype:?}: {variants:?}");
+            assert_eq!(run(gpu, |g| g.given(&x, [t, k]).linear(&w)).values, vec![0.0; 3 * t], "{dtype:?}");
         }
     }
 }

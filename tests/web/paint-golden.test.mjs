@@ -74,7 +74,7 @@ test("Chromium paints what diffusers paints, step by step", async () => {
 test("a choice that an earlier visit measured is made, and paints the same picture", async () => {
   const got = await page.evaluate(async () => {
     const { vendor, architecture, device, description } = (await navigator.gpu.requestAdapter()).info;
-    const key = JSON.stringify([1, vendor, architecture, device, description, "base", "generic"]);
+    const key = JSON.stringify([1, vendor, architecture, device, description, "base", "generic", "f32"]);
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("inkstone", { create: true });
     const stream = await (await folder.getFileHandle("choices.json", { create: true })).createWritable();
     await stream.write(JSON.stringify({ [key]: ["winograd"] }));

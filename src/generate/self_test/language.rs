@@ -18,13 +18,17 @@ pub(super) async fn linear(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let normed: Vec<f64> = x.chunks(k).flat_map(|row| rms_norm(row, &g, 1e-5)).collect();
     let case = Recorded::new(gpu, |graph| graph.given(&input, [t, k]).rms_norm(&norm, 1e-5, None));
     reports.push(case.check(gpu, "rms_norm".into(), &normed).await?);
+    // So are these products; the other norm's are not.
+    let g: Vec<f32> = (0..k).map(|i| if i < 32 { 0.5 } else { 2.0 }).collect();
+    norm.slices()[0].quants().write(0, bytemuck::cast_slice(&g));
+    let normed: Vec<f64> = rms_norm(&x[..k], &g, 1e-5);
     for dtype in [DType::F32, DType::Q8_0, DType::Q4_0] {
         let (w, values) = weight(gpu, dtype, &[n, k], 3).await?;
         let y: Vec<f64> = x.chunks(k).flat_map(|row| product(&values, row.iter().map(|&v| v.into()), k)).collect();
         let name = |kernel: &str| format!("{kernel} {}", dtype.name());
         let case = Recorded::new(gpu, |graph| graph.given(&input, [t, k]).linear(&w));
         reports.push(case.check(gpu, name("linear_tile"), &y).await?);
-        let y = product(&values, normed[..k].iter().copied(), k);
+        let y = product(&values, normed.iter().copied(), k);
         let with = Linear { norm: Some((&norm, 1e-5)), ..Default::default() };
         let case = Recorded::new(gpu, |graph| graph.given(&input, [1, k]).linear_with(&w, with));
         reports.push(case.check(gpu, name("linear_vec"), &y).await?);

@@ -2,7 +2,7 @@ import type { DeviceOptions, Tried } from "../public/types.js";
 import type { AdapterInfo } from "./gpu.js";
 import { readNote, writeNote } from "./store.js";
 
-type Options = DeviceOptions & { cache?: boolean };
+type Options = DeviceOptions & { cache?: boolean; activations?: "f32" | "int8" };
 type Measure = () => Promise<Tried[]>;
 
 const NOTE = "choices.json";
@@ -13,9 +13,9 @@ const VERSION = 1;
 const known: Record<string, string[]> = {};
 
 /** What was measured holds for an adapter, as far as the browser says which it is, and for the kernels in use. */
-function keyOf({ tier, family = "auto" }: Options, adapter: AdapterInfo): string {
+function keyOf({ tier, family = "auto", activations = "f32" }: Options, adapter: AdapterInfo): string {
   const { vendor, architecture, device, description } = adapter;
-  return JSON.stringify([VERSION, vendor, architecture, device, description, tier ?? "", family]);
+  return JSON.stringify([VERSION, vendor, architecture, device, description, tier ?? "", family, activations]);
 }
 
 /**

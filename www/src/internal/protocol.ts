@@ -89,7 +89,7 @@ export interface Calls {
   dispose: { args: { model: number }; answer: void; event: never };
   probe: { args: { options: DeviceOptions }; answer: ProbeResult; event: never };
   roofline: { args: { options: DeviceOptions }; answer: Roofline; event: never };
-  tune: { args: { options: DeviceOptions }; answer: Tried[]; event: never };
+  tune: { args: { options: DeviceOptions & Pick<LoadOptions, "activations"> }; answer: Tried[]; event: never };
   estimate: { args: { source: Description; options: WireLoadOptions }; answer: Estimate; event: never };
   cacheList: { args: object; answer: CacheEntry[]; event: never };
   cacheDelete: { args: { key: string }; answer: boolean; event: never };

@@ -41,9 +41,9 @@ export interface LoadOptions extends DeviceOptions {
   /** For unquantized files; `"auto"` picks what fits. */
   quantize?: "auto" | "none" | "q8" | "q4";
   /**
-   * What weights are multiplied with while a language model reads a prompt. `"int8"`: numbers rounded to eight bits, a scale for
-   * every 32, where that was measured to be quicker on this adapter (`info.choices` has `"int8"` then; the first such load measures).
-   * Answers are as good, but not the same. Default `"f32"`.
+   * What a language model's weights are multiplied with. `"int8"`: numbers rounded to eight bits, a scale for every 32, where that was
+   * measured to be quicker on this adapter: for prompts, for single tokens (`info.choices` says so; the first such load measures).
+   * Logits are off by a hundredth of what they are. Default `"f32"`.
    */
   activations?: "f32" | "int8";
   /** Default: the model's own, bounded by memory. */
@@ -329,16 +329,13 @@ export interface Roofline {
 
 /** Two ways to compute the same, measured on an adapter; see `tune`. */
 export interface Tried {
-  /** What was tried instead of what is usual: `"winograd"`, `"short tiles"`, `"short attention"` or `"int8"`. */
+  /** What was tried instead of what is usual: `"winograd"`, `"short tiles"`, `"short attention"`, `"int8 prompts"` or `"int8 tokens"`. */
   choice: string;
   /** How long the usual way took, and this one. */
   seconds: [number, number];
   /** The normalised mean squared difference of their results. */
   difference: number;
-  /**
-   * Whether models loaded from here on use it: it is at least 5 % quicker, agrees, and passes the self-test. `"int8"` is used
-   * by those alone that are loaded with `activations: "int8"`.
-   */
+  /** Whether models loaded from here on use it: it is at least 5 % quicker, agrees, and passes the self-test. */
   chosen: boolean;
 }
 
