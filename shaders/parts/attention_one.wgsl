@@ -1,5 +1,5 @@
-// As attention_fours for one query, for llvmpipe: it unrolls loops over a head's quads, and takes minutes over larger ones; where it
-// does not, it ends them after 65,535 rounds in all.
+// As attention_fours for one query: for heads too large for that, and for llvmpipe, which unrolls loops over a head's quads, and takes
+// minutes over larger ones; where it does not, it ends them after 65,535 rounds in all.
 
 fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let i = (wid.x + wid.y * nwg.x) * WG + lid;

@@ -52,7 +52,9 @@ pub(crate) fn attention_tile<'g>(
     let op = op.constant("HEAD_QUADS", quads);
     if serial(gpu) {
         let [fours, one] = &ATTENTION_SERIAL;
-        let (part, at_once) = if gpu.adapter().llvmpipe { (one, 1) } else { (fours, 4) };
+        // Four queries' sums would exceed the 8 KiB that WGSL grants a function.
+        let large = quads * 2 * 64 > 7680;
+        let (part, at_once) = if large || gpu.adapter().llvmpipe { (one, 1) } else { (fours, 4) };
         let workgroups = (queries.div_ceil(at_once) * heads).div_ceil(4);
         let x = workgroups.min(gpu.adapter().max_grid);
         return (op.part(part).set("WG", 4u32), [x, workgroups.div_ceil(x), 1]);

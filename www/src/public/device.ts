@@ -21,8 +21,8 @@ export async function roofline(options: DeviceOptions & { signal?: AbortSignal }
 
 /**
  * Measures, in about a second, which of a few pairs of kernels are quicker on this adapter, and remembers it: models loaded from
- * here on use those. What rounds is among them for models that are loaded with `activations: "int8"`, if that is given here, too.
- * Otherwise there is none on an adapter that computes on the CPU; on a very slow one are fewer than usual.
+ * here on use those. Empty on an adapter that computes on the CPU, and shorter than usual on a very slow one. With `activations:
+ * "int8"` it tries what rounds, too, and is for models that are loaded so.
  */
 export async function tune(
   options: DeviceOptions & Pick<LoadOptions, "activations"> & { signal?: AbortSignal } = {},
