@@ -72,6 +72,18 @@ fn files_stay_small() {
     }
 }
 
+/// Every shader as it is written, by its path.
+fn texts() -> Vec<(String, String)> {
+    let paths = ["shaders", "shaders/parts"]
+        .into_iter()
+        .flat_map(|folder| files(folder).into_keys().map(move |stem| format!("{folder}/{stem}.wgsl")));
+    let read = |path: String| {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).unwrap();
+        (path, text)
+    };
+    paths.map(read).collect()
+}
+
 /// Natively wgpu is told that every loop ends.
 #[test]
 fn loops_count_to_a_bound() {
@@ -93,11 +105,8 @@ fn loops_count_to_a_bound() {
         };
         text.lines().map(code).filter(|line| bad(line)).collect()
     }
-    for folder in ["shaders", "shaders/parts"] {
-        for stem in files(folder).into_keys() {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{stem}.wgsl"));
-            assert_eq!(endless(&std::fs::read_to_string(path).unwrap()), Vec::<String>::new(), "{folder}/{stem}.wgsl");
-        }
+    for (path, text) in texts() {
+        assert_eq!(endless(&text), Vec::<String>::new(), "{path}");
     }
     for bad in ["while x {", "loop {", "for (;;) {", "for (var i = 0u; ; i++) {", "for (; a < b; a = f(a)) {"] {
         assert_eq!(endless(bad), [bad], "found");
@@ -113,11 +122,8 @@ fn variables_in_loops_begin_with_a_value() {
         let bare = |line: &&str| line.split(';').any(|s| s.trim().starts_with("var ") && !s.contains('='));
         text.lines().filter(inner).filter(bare).collect()
     }
-    for folder in ["shaders", "shaders/parts"] {
-        for stem in files(folder).into_keys() {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{stem}.wgsl"));
-            assert_eq!(bare(&std::fs::read_to_string(path).unwrap()), Vec::<&str>::new(), "{folder}/{stem}.wgsl");
-        }
+    for (path, text) in texts() {
+        assert_eq!(bare(&text), Vec::<&str>::new(), "{path}");
     }
     let text =
         "    var a: u32;\n    for (var i = 0u; i < n; i++) {\n        var b = 0u; var c: S;\n        var d: u32 = 1u;";

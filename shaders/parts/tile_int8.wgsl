@@ -54,30 +54,24 @@ fn four_product(s: vec4f, w: Four, row: u32) -> vec4f {
     return sums;
 }
 
-/// The sums and what is in workgroup memory. The rows' lower halves first: all their weights would take too many registers.
+/// A row's upper half in front, its lower with the products: after two rounds both are where they were.
+fn half_product(s: Sums8, w: Four, row: u32) -> Sums8 { return Sums8(s.hi, four_product(s.lo, w, row)); }
+
+/// The sums and what is in workgroup memory. Half of the rows of weights at a time: all would take too many registers.
 fn tile_product(sums: Tile, tr: u32, tc: u32) -> Tile {
     var s = sums;
-    let lo = four(tc);
-    s.s0.lo = four_product(s.s0.lo, lo, tr);
-    s.s1.lo = four_product(s.s1.lo, lo, tr + 8u);
-    s.s2.lo = four_product(s.s2.lo, lo, tr + 16u);
-    s.s3.lo = four_product(s.s3.lo, lo, tr + 24u);
-    if TILE_ROWS > 32u {
-        s.s4.lo = four_product(s.s4.lo, lo, tr + 32u);
-        s.s5.lo = four_product(s.s5.lo, lo, tr + 40u);
-        s.s6.lo = four_product(s.s6.lo, lo, tr + 48u);
-        s.s7.lo = four_product(s.s7.lo, lo, tr + 56u);
-    }
-    let hi = four(tc + 32u);
-    s.s0.hi = four_product(s.s0.hi, hi, tr);
-    s.s1.hi = four_product(s.s1.hi, hi, tr + 8u);
-    s.s2.hi = four_product(s.s2.hi, hi, tr + 16u);
-    s.s3.hi = four_product(s.s3.hi, hi, tr + 24u);
-    if TILE_ROWS > 32u {
-        s.s4.hi = four_product(s.s4.hi, hi, tr + 32u);
-        s.s5.hi = four_product(s.s5.hi, hi, tr + 40u);
-        s.s6.hi = four_product(s.s6.hi, hi, tr + 48u);
-        s.s7.hi = four_product(s.s7.hi, hi, tr + 56u);
+    for (var half = 0u; half < 64u; half += 32u) {
+        let w = four(tc + half);
+        s.s0 = half_product(s.s0, w, tr);
+        s.s1 = half_product(s.s1, w, tr + 8u);
+        s.s2 = half_product(s.s2, w, tr + 16u);
+        s.s3 = half_product(s.s3, w, tr + 24u);
+        if TILE_ROWS > 32u {
+            s.s4 = half_product(s.s4, w, tr + 32u);
+            s.s5 = half_product(s.s5, w, tr + 40u);
+            s.s6 = half_product(s.s6, w, tr + 48u);
+            s.s7 = half_product(s.s7, w, tr + 56u);
+        }
     }
     return s;
 }

@@ -143,6 +143,14 @@ pub struct Adapter {
     pub int8: bool,
 }
 
+impl Adapter {
+    /// Two dimensions of a grid that have room for `n` workgroups.
+    pub fn folded(&self, n: usize) -> [usize; 2] {
+        let x = n.clamp(1, self.max_grid);
+        [x, n.max(1).div_ceil(x)]
+    }
+}
+
 /// How often the device was asked for something since it was opened.
 #[derive(Default, Debug)]
 #[allow(missing_docs)] // the names say it all

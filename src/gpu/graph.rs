@@ -274,16 +274,16 @@ impl<'g> OpBuilder<'g> {
     /// numbers them `wid.x + wid.y * num_workgroups.x` and checks the end.
     #[track_caller]
     pub fn dispatch_linear(self, n: usize) {
-        let x = n.clamp(1, self.graph.gpu().adapter().max_grid);
-        self.dispatch([x, n.max(1).div_ceil(x), 1]);
+        let [x, y] = self.graph.gpu().adapter().folded(n);
+        self.dispatch([x, y, 1]);
     }
 
     /// Records the dispatch over `columns` by at least `rows` workgroups, the rows folded into two dimensions where one
     /// has no room: the kernel numbers them `wid.y + wid.z * num_workgroups.y` and checks the end.
     #[track_caller]
     pub fn dispatch_rows(self, columns: usize, rows: usize) {
-        let y = rows.clamp(1, self.graph.gpu().adapter().max_grid);
-        self.dispatch([columns, y, rows.max(1).div_ceil(y)]);
+        let [y, z] = self.graph.gpu().adapter().folded(rows);
+        self.dispatch([columns, y, z]);
     }
 }
 

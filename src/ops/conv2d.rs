@@ -2,8 +2,8 @@
 
 use super::activation::{Activation, Ends};
 use super::map::{Map, Rows};
-use super::parts::{COLUMNS, CONV, ends_with, serial, weight_by_fours, weight_parts};
-use super::tiles::{conv_parts, tile};
+use super::parts::{COLUMNS, CONV, TILE, ends_with, serial, weight_by_fours, weight_parts};
+use super::tiles::tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Choice, Kernel, Params, Tensor, Weight, params, wgsl};
 
@@ -110,7 +110,7 @@ impl<'g> Map<'g> {
                 let tiles = self.n * high * out_w.div_ceil(2);
                 (graph.op(&CONV2D_WINOGRAD).part(&COLUMNS), [slice.rows.div_ceil(32), tiles.div_ceil(32)])
             } else {
-                tile(graph.op(&CONV2D), conv_parts(), gpu, [pixels, slice.rows], 256)
+                tile(graph.op(&CONV2D).part(&TILE[0]), gpu, [pixels, slice.rows], 256)
             };
             let op = ends_with(op.parts(weight_parts(slice.dtype)).part(&CONV), gpu, ends)
                 .set("BANDED", banded)

@@ -5,9 +5,10 @@
 use super::Bounded;
 use super::activation::{Activation, Ends, Gate};
 use super::parts::{
-    INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, ends_with, reduce_by, serial, tuning_for, weight_parts,
+    INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, dots_parts, ends_with, reduce_by, serial, tile_parts, tuning_for,
+    weight_parts,
 };
-use super::tiles::{dots_parts, linear_parts, tile};
+use super::tiles::tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params, wgsl};
 
@@ -170,7 +171,7 @@ impl<'g> Tensor<'g> {
             let op = self.graph().op(&LINEAR_TILE_SERIAL).set("WG", 4u32).set("K_TAIL", !k.is_multiple_of(32));
             (op, [invocations.div_ceil(4), t.div_ceil(16)])
         } else {
-            tile(self.graph().op(&LINEAR_TILE), linear_parts(gpu, slice.dtype), gpu, [t, slice.rows], 512)
+            tile(self.graph().op(&LINEAR_TILE).parts(tile_parts(gpu, slice.dtype)), gpu, [t, slice.rows], 512)
         };
         ends_with(op.parts(weight_parts(slice.dtype)).part(&LINEAR), gpu, with.ends())
             .weight(slice)

@@ -2,7 +2,7 @@
 
 use super::activation::Ends;
 use crate::dtype::DType;
-use crate::gpu::{Family, Gpu, OpBuilder, Part, Tier, wgsl};
+use crate::gpu::{Choice, Family, Gpu, OpBuilder, Part, Tier, wgsl};
 
 macro_rules! part {
     ($name:literal) => {
@@ -29,11 +29,11 @@ pub(crate) static GELU: Part = part!("gelu");
 static ENDS: Part = part!("ends");
 pub(crate) static CONV: Part = part!("conv");
 pub(crate) static LINEAR: Part = part!("linear");
-/// Of these, convolutions take the first.
+/// Convolutions fill tiles by themselves: they take the first.
 pub(super) static TILE: [Part; 2] = [part!("tile"), part!("fill")];
-pub(super) static TILE_INT8: [Part; 2] = [part!("tile_int8"), part!("rounded")];
-pub(super) static DOTS: [Part; 1] = [part!("dots")];
-pub(super) static DOTS_INT8: [Part; 2] = [part!("dots_int8"), part!("rounded")];
+static TILE_INT8: [Part; 2] = [part!("tile_int8"), part!("rounded")];
+static DOTS: [Part; 1] = [part!("dots")];
+static DOTS_INT8: [Part; 2] = [part!("dots_int8"), part!("rounded")];
 pub(super) static COLUMNS: Part = part!("columns");
 pub(super) static ATTENTION_TILE: [Part; 3] =
     [part!("attention_loop"), part!("attention_tile"), part!("attention_sums")];
@@ -105,9 +105,19 @@ pub(crate) fn weight_by_fours(dtype: DType) -> bool {
 }
 
 /// Whether those parts also give weights as small integers and what to multiply them with.
-pub(crate) fn weight_by_bytes(dtype: DType) -> bool {
+fn weight_by_bytes(dtype: DType) -> bool {
     use DType::{Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
     [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q3K, Q4K, Q5K, Q6K].contains(&dtype)
+}
+
+/// What a linear layer's tiles multiply with: floats, or small integers where that was chosen and the weights allow it.
+pub(super) fn tile_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
+    if gpu.chose(Choice::Int8Prompts) && weight_by_bytes(dtype) { &TILE_INT8 } else { &TILE }
+}
+
+/// What one row is multiplied with, likewise.
+pub(super) fn dots_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
+    if gpu.chose(Choice::Int8Tokens) && weight_by_bytes(dtype) { &DOTS_INT8 } else { &DOTS }
 }
 
 /// The part that reads and writes the cache.

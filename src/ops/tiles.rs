@@ -1,32 +1,13 @@
 //! How tall the tiles are of kernels that make many rows: taller ones read less from workgroup memory, but there must be
 //! enough of them for a GPU, and it must have the registers.
 
-use super::parts::{
-    ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, DOTS, DOTS_INT8, TILE, TILE_INT8, serial, weight_by_bytes,
-};
-use crate::dtype::DType;
-use crate::gpu::{Choice, Gpu, OpBuilder, Part};
+use super::parts::{ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, serial};
+use crate::gpu::{Choice, Gpu, OpBuilder};
 
-/// What a linear layer's tiles multiply with: floats, or small integers where that was chosen and the weights allow it.
-pub(crate) fn linear_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
-    if gpu.chose(Choice::Int8Prompts) && weight_by_bytes(dtype) { &TILE_INT8 } else { &TILE }
-}
-
-/// What one row is multiplied with.
-pub(crate) fn dots_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
-    if gpu.chose(Choice::Int8Tokens) && weight_by_bytes(dtype) { &DOTS_INT8 } else { &DOTS }
-}
-
-/// What a convolution's tiles multiply with.
-pub(crate) fn conv_parts() -> &'static [Part] {
-    &TILE[..1]
-}
-
-/// Fills the tile slot with `parts` for `t` rows of input by `rows` rows of weights: tiles of 64 by 64, or 32 by 64 where there
-/// would not be `enough` of them. Also says of how many workgroups its grid is, [tiles of weights, tiles of input].
+/// Says how tall tiles are for `t` rows of input by `rows` rows of weights: 64 by 64, or 32 by 64 where there would not be
+/// `enough` of them. Also of how many workgroups the grid is, [tiles of weights, tiles of input].
 pub(crate) fn tile<'g>(
     op: OpBuilder<'g>,
-    parts: &'static [Part],
     gpu: &Gpu,
     [t, rows]: [usize; 2],
     enough: usize,
@@ -34,7 +15,7 @@ pub(crate) fn tile<'g>(
     let columns = rows.div_ceil(64);
     let tall = t.div_ceil(64) * columns >= enough && !gpu.chose(Choice::ShortTiles);
     let height = if tall { 64 } else { 32 };
-    (op.parts(parts).part(&COLUMNS).set("TILE_ROWS", height as u32), [columns, t.div_ceil(height)])
+    (op.part(&COLUMNS).set("TILE_ROWS", height as u32), [columns, t.div_ceil(height)])
 }
 
 /// Fills the attention slot for `heads` heads of `quads` quads, each with `queries` queries: also says of how many workgroups
@@ -56,8 +37,8 @@ pub(crate) fn attention_tile<'g>(
         let large = quads * 2 * 64 > 7680;
         let (part, at_once) = if large || gpu.adapter().llvmpipe { (one, 1) } else { (fours, 4) };
         let workgroups = (queries.div_ceil(at_once) * heads).div_ceil(4);
-        let x = workgroups.min(gpu.adapter().max_grid);
-        return (op.part(part).set("WG", 4u32), [x, workgroups.div_ceil(x), 1]);
+        let [x, y] = gpu.adapter().folded(workgroups);
+        return (op.part(part).set("WG", 4u32), [x, y, 1]);
     }
     let eights = quads.div_ceil(8);
     let enough = queries.div_ceil(64) * heads >= 256;

@@ -1,8 +1,8 @@
-import type { DeviceOptions, Tried } from "../public/types.js";
+import type { DeviceOptions, LoadOptions, Tried } from "../public/types.js";
 import type { AdapterInfo } from "./gpu.js";
 import { readNote, writeNote } from "./store.js";
 
-type Options = DeviceOptions & { cache?: boolean; activations?: "f32" | "int8" };
+type Options = DeviceOptions & Pick<LoadOptions, "cache" | "activations">;
 type Measure = () => Promise<Tried[]>;
 
 const NOTE = "choices.json";
