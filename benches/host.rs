@@ -16,8 +16,8 @@ mod folder;
 mod weights;
 
 use case::Case;
-use inkstone::generate::{GenerateOptions, LanguageModel, LoadOptions};
 use inkstone::gpu::{Family, Gpu, GpuOptions};
+use inkstone::language::{GenerateOptions, LanguageModel, LoadOptions};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use std::env;

@@ -3,8 +3,8 @@
 //! Options: `--max-tokens N`, `--temperature T`, `--seed S`, `--raw` (continue the prompt, without the chat template),
 //! `--tier base|subgroups|f16`, `--family NAME`, `--stats` (counts and times on stderr).
 
-use inkstone::generate::{GenerateOptions, LanguageModel, LoadOptions};
 use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
+use inkstone::language::{GenerateOptions, LanguageModel, LoadOptions};
 use inkstone::load::{Abort, DiskFiles};
 use std::io::Write;
 use std::path::Path;

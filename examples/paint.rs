@@ -5,10 +5,10 @@
 //! `--quantize none|q8|q4`, `--tier base|subgroups|f16`, `--family NAME`, `--raw FILE` (pixels as little-endian f32,
 //! [H, W, 3] in 0 to 1), `--stats` (counts and times on stderr).
 
-use inkstone::generate::{
+use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
+use inkstone::image::{
     ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Surroundings,
 };
-use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
 use inkstone::load::{Abort, ByteSource, DiskFiles, Quantize};
 use serde_json::{Map, Value, json};
 use std::fs::File;

@@ -1,9 +1,10 @@
 //! Inkstone runs quantized language models and diffusion models on WebGPU, in a browser tab or natively.
 //!
-//! The modules form a ladder; each imports only those to its left (`tests/tidy.rs` holds it so):
+//! The modules form a ladder; each imports only those to its left, and siblings (`|`) do not import each other
+//! (`tests/tidy.rs` tests it):
 //!
 //! ```text
-//! error shape dtype  <  format text  <  gpu  <  load ops  <  models  <  generate  <  web
+//! error shape dtype  <  format config  <  text  <  gpu  <  load ops  <  models  <  probe  <  language | image  <  web
 //! ```
 //!
 //! Only [`gpu`] names `wgpu`; only `web` names `wasm_bindgen` and `js_sys`. `ARCHITECTURE.md` tells the rest.
@@ -12,7 +13,9 @@ pub mod dtype;
 pub mod error;
 pub mod shape;
 
+pub mod config;
 pub mod format;
+
 pub mod text;
 
 pub mod gpu;
@@ -22,7 +25,10 @@ pub mod ops;
 
 pub mod models;
 
-pub mod generate;
+pub mod probe;
+
+pub mod image;
+pub mod language;
 
 #[cfg(target_arch = "wasm32")]
 pub mod web;

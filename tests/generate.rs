@@ -17,8 +17,8 @@ mod weights;
 
 use case::Case;
 use inkstone::Error;
-use inkstone::generate::{FinishReason, GenerateOptions, GenerationResult, LanguageModel, OnOverflow, Stop};
 use inkstone::gpu::{Family, Gpu, GpuOptions};
+use inkstone::language::{FinishReason, GenerateOptions, GenerationResult, LanguageModel, OnOverflow, Stop};
 use inkstone::load::{Abort, MemoryFiles};
 use pollster::block_on;
 use run::{Bench, generate, logits};

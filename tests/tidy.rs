@@ -47,12 +47,16 @@ fn hold(rule: impl Fn(&str, &str) -> Vec<String>) {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// The rungs in order, as src/lib.rs draws them.
-fn rungs() -> Vec<String> {
+/// The ladder as src/lib.rs draws it: a rung's name and its floor. Those on one floor (`|`) are siblings.
+fn rungs() -> Vec<(String, usize)> {
     let lib = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let drawn: Vec<&str> = lib.lines().filter(|l| l.starts_with("//!") && l.contains("  <  ")).collect();
     let [line] = drawn[..] else { panic!("src/lib.rs draws the ladder once, not {} times", drawn.len()) };
-    words(line).map(|(_, w)| w.to_string()).collect()
+    let floors = line.trim_start_matches("//!").replace(" | ", "|");
+    let floors = floors.split([' ', '<']).filter(|floor| !floor.is_empty()).enumerate();
+    floors
+        .flat_map(|(at, floor)| floor.split('|').map(move |rung| (rung.to_string(), at)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The module of the crate that a file of src belongs to.
@@ -61,10 +65,10 @@ fn module(path: &str) -> Option<&str> {
     inside.split('/').next()?.split('.').next()
 }
 
-/// A rung imports only those to its left.
-fn ladder(path: &str, text: &str, rungs: &[String]) -> Vec<String> {
+/// A rung imports only itself and those to its left.
+fn ladder(path: &str, text: &str, rungs: &[(String, usize)]) -> Vec<String> {
     let Some(here) = module(path).filter(|m| *m != "lib") else { return Vec::new() };
-    let Some(place) = rungs.iter().position(|r| r == here) else {
+    let Some((_, place)) = rungs.iter().find(|r| r.0 == here) else {
         return vec![format!("{path}: {here} is not on the ladder that src/lib.rs draws")];
     };
     let text = code(text);
@@ -72,8 +76,11 @@ fn ladder(path: &str, text: &str, rungs: &[String]) -> Vec<String> {
     for (line, module) in imports(&text) {
         // The crate's root has the error type, and the macros that are written `crate::name!`.
         let module = if module == "Error" || module == "Result" { "error".to_string() } else { module };
-        match rungs.iter().position(|r| *r == module) {
-            Some(at) if at <= place => {}
+        match rungs.iter().find(|r| r.0 == module) {
+            Some((name, at)) if at < place || name == here => {}
+            Some((_, at)) if at == place => {
+                found.push(format!("{path}:{line}: {here} may not import {module}, which is its sibling"));
+            }
             Some(_) => found.push(format!("{path}:{line}: {here} may not import {module}, which is to its right")),
             None => found.push(format!("{path}:{line}: crate::{module} is not a rung")),
         }
@@ -213,7 +220,8 @@ fn sources(path: &str, text: &str) -> Vec<String> {
 #[test]
 fn rungs_import_only_those_to_their_left() {
     let rungs = rungs();
-    assert_eq!(rungs.first().map(String::as_str), Some("error"));
+    assert_eq!(rungs.first().map(|r| r.0.as_str()), Some("error"));
+    assert!(rungs.contains(&("language".to_string(), 11)) && rungs.contains(&("image".to_string(), 11)), "{rungs:?}");
     hold(|path, text| ladder(path, text, &rungs));
 }
 
@@ -303,7 +311,7 @@ fn diffs_of_documents_still_apply() {
 
 #[test]
 fn the_rules_find_what_they_should() {
-    let order: Vec<String> = rungs();
+    let order = rungs();
     let wrong = |found: Vec<String>, what: &str| assert!(!found.is_empty(), "not found: {what}");
     let right = |found: Vec<String>, what: &str| assert!(found.is_empty(), "{what}: {found:?}");
     for (path, text) in [
@@ -311,7 +319,11 @@ fn the_rules_find_what_they_should() {
         ("src/format/gguf.rs", "use crate::text::Tokenizer;"),
         ("src/gpu/plan.rs", "use crate::{Error, ops::Linear};"),
         ("src/gpu/plan.rs", "fn f() { crate::models::f() }"),
-        ("src/models/x.rs", "use crate::{\n    Result,\n    generate::{A, B},\n};"),
+        ("src/models/x.rs", "use crate::{\n    Result,\n    language::{A, B},\n};"),
+        ("src/image/x.rs", "use crate::language::LanguageModel;"),
+        ("src/language/x.rs", "use crate::image::ImageModel;"),
+        ("src/probe/x.rs", "use crate::language::LanguageModel;"),
+        ("src/config/x.rs", "use crate::text::Tokenizer;"),
         ("src/shape.rs", "use crate::format::x;"),
         ("src/gpu/a.rs", "use super::super::web::x;"),
         ("src/tricks/a.rs", ""),
@@ -322,13 +334,14 @@ fn the_rules_find_what_they_should() {
     for (path, text) in [
         ("src/models/x.rs", "use crate::{Error, Result, load::{Part, Weights}, gpu::Gpu};"),
         ("src/text/x.rs", "// crate::gpu is far away\nuse crate::format::Metadata;\nconst X: &str = \"crate::gpu\";"),
-        ("src/web/x.rs", "use crate::generate::A;"),
+        ("src/web/x.rs", "use crate::language::A;"),
+        ("src/image/x.rs", "use crate::image::A;"),
         ("tests/x.rs", "use crate::web::A;"),
     ] {
         right(ladder(path, text, &order), text);
     }
     wrong(invariants("src/ops/x.rs", "let b: wgpu::Buffer = x;"), "wgpu outside gpu");
-    wrong(invariants("src/generate/x.rs", "use js_sys::Array;"), "JavaScript outside web");
+    wrong(invariants("src/language/x.rs", "use js_sys::Array;"), "JavaScript outside web");
     wrong(invariants("src/models/x.rs", "fn f(d: DType) {}"), "a dtype in a model");
     wrong(invariants("src/models/x.rs", "let f = std::fs::read(p);"), "a file in a model");
     right(invariants("src/gpu/x.rs", "use wgpu::Buffer;"), "wgpu in gpu");

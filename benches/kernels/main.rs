@@ -10,8 +10,8 @@ mod subject;
 
 use cases::{Bound, Case};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use inkstone::generate::{Roofline, seconds};
 use inkstone::gpu::{Batch, Choice, Family, Gpu, GpuOptions};
+use inkstone::probe::{Roofline, seconds};
 use pollster::block_on;
 use std::cell::RefCell;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::{fmt, marker::PhantomData};
 
 /// `text` as a `T`; `file` names it in the error.
-pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], file: &str) -> Result<T> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], file: &str) -> Result<T> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     serde_json::from_slice(text).map_err(|e| {
         let what = || Error::format(file, format!("this JSON cannot be used ({e}): the file is damaged or incomplete"));
@@ -15,7 +15,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], file: &str) -> Resul
 }
 
 /// For fields where `null` means something else than absence: `Some(None)` is `null`. Wants `#[serde(default)]` beside.
-pub(super) fn nullable<'de, D, T>(d: D) -> std::result::Result<Option<Option<T>>, D::Error>
+pub(crate) fn nullable<'de, D, T>(d: D) -> std::result::Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -24,7 +24,7 @@ where
 }
 
 /// A JSON object as its entries in order; a key that comes twice is there twice, so that it can be refused.
-pub(super) struct Entries<T>(pub Vec<(String, T)>);
+pub(crate) struct Entries<T>(pub Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {

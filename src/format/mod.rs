@@ -1,18 +1,12 @@
-//! Bytes to metadata and named tensors: GGUF, safetensors, `config.json`, and the one table of tensor names.
+//! Bytes to metadata and named tensors: GGUF, safetensors, JSON.
 //!
 //! Nothing here reads a file or sees a GPU. Every parser takes the *start* of a file and its length and answers
 //! [`Parsed::NeedMore`] until it has seen enough, so a header can be read over the network piece by piece. Counts and
 //! lengths found in a file are compared with what the file can hold before anything is allocated for them.
 
-pub mod config;
-mod config_gguf;
-mod config_json;
-pub mod diffusion;
 pub mod gguf;
-mod json;
-mod metadata;
-pub mod names;
-pub mod rope;
+pub(crate) mod json;
+pub mod metadata;
 pub mod safetensors;
 
 use crate::{Error, Result, dtype::DType};

@@ -5,7 +5,7 @@
 //! winning, and files with gaps between tensors (which exist, and do no harm) are read.
 
 use super::json::{self, Entries};
-use super::{MAX_HEADER, Parsed, TensorInfo, check_names, impostor, names, sort_apart};
+use super::{MAX_HEADER, Parsed, TensorInfo, check_names, impostor, sort_apart};
 use crate::{Error, Result, dtype::DType};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
@@ -67,8 +67,7 @@ impl SafeTensors {
     /// Parse the start of a file of `file_len` bytes; `file` names it in errors.
     ///
     /// Checked: that the header, every shape and every offset fit the file, that tensors do not overlap and have names
-    /// of their own. [`Error::Format`] if not; [`Error::Unsupported`] if a tensor that a language model needs has
-    /// elements of a type that [`DType`] does not have.
+    /// of their own. [`Error::Format`] if not. Whether one of [`SafeTensors::others`] matters is for the caller to say.
     pub fn parse(head: &[u8], file_len: u64, file: &str) -> Result<Parsed<Self>> {
         let short = || Error::format(file, "the file ends within its header: download it again");
         let Some(len) = head.first_chunk::<8>().filter(|_| file_len >= 8) else {
@@ -94,6 +93,20 @@ impl SafeTensors {
         };
         header(text, start, file_len, file).map(Parsed::Done)
     }
+
+    /// Refuses the file if one of [`SafeTensors::others`] is among the tensors that are `wanted`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] naming the tensor and its type.
+    pub fn check_types(&self, wanted: impl Fn(&str) -> bool, file: &str) -> Result<()> {
+        match self.others.iter().find(|(name, _)| wanted(name)) {
+            Some((name, dtype)) => Err(Error::unsupported(format!(
+                "{file}: tensor `{name}` is stored as {dtype}; choose a repository with F32, F16 or BF16 weights, or a GGUF \
+                 file"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The header's `text`; the tensors' bytes are those from `start` to `file_len`.
@@ -109,14 +122,6 @@ fn header(text: &[u8], start: u64, file_len: u64, file: &str) -> Result<SafeTens
             return Err(Error::format(file, what));
         }
         let Some(dtype) = [DType::F32, DType::F16, DType::BF16].into_iter().find(|d| d.name() == entry.dtype) else {
-            if names::canonical(&name).is_some() {
-                let what = format!(
-                    "{file}: tensor `{name}` is stored as {}; choose a repository with F32, F16 or BF16 weights, or a \
-                     GGUF file",
-                    entry.dtype
-                );
-                return Err(Error::unsupported(what));
-            }
             parsed.others.insert(name, entry.dtype);
             continue;
         };

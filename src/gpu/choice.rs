@@ -1,4 +1,4 @@
-//! Where an adapter departs from the table of kernel variants (`ops/parts.rs`): which way is the quicker one no table can say.
+//! Where an adapter departs from the table of kernel variants (`ops/variants.rs`): which way is the quicker one no table can say.
 //! All but those that round compute the same either way.
 
 use super::{Adapter, Family, Gpu};

@@ -1,5 +1,6 @@
 //! The only module that knows `wgpu`: device and tiers, kernels, graph, plan, weights, running and reading back.
 
+mod budget;
 mod buffer;
 mod choice;
 mod device;
@@ -9,6 +10,7 @@ mod plan;
 mod run;
 mod weight;
 
+pub use budget::{Estimate, budget};
 pub use buffer::{Buffer, Region};
 pub use choice::Choice;
 pub use device::{Adapter, Counters, Family, Gpu, GpuOptions, Tier};

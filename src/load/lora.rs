@@ -1,10 +1,10 @@
 //! Low-rank adapters (Hu et al. 2021), added to the weights while these stream: `W + scale * alpha / rank * up down`.
 
-use super::files::{Stored, Tensors, header};
 use super::repack;
 use super::source::ByteSource;
+use super::tensors::{Stored, Tensors, header};
+use crate::config::diffusion::lora::{Lora, LoraPair};
 use crate::format::TensorInfo;
-use crate::format::diffusion::lora::{Lora, LoraPair};
 use crate::format::safetensors::SafeTensors;
 use crate::{Error, Result};
 use std::collections::BTreeMap;

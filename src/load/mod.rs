@@ -1,23 +1,21 @@
 //! From files to weights on the GPU: sources of bytes, headers, binding, streaming, quantizing.
 
-mod files;
-mod image_files;
+mod bind;
 mod lora;
 mod quantize;
 pub mod repack;
 mod source;
 mod stream;
-mod weights;
+mod tensors;
 
-pub use files::{LanguageFiles, Stored, Tensors};
-pub use image_files::{Autoencoder, ImageFiles, TextPart, is_image_model};
+pub use bind::{Part, Weights};
 pub use lora::Adapter;
 pub use quantize::{Quantize, encode};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::DiskFiles;
 pub use source::{ByteSource, LocalFuture, MemoryFiles};
 pub use stream::{Bound, Origin, stream};
-pub use weights::{Part, Weights};
+pub use tensors::{Stored, Tensors, header, is_gguf, small};
 
 use crate::{Error, Result};
 use std::cell::{Cell, RefCell};

@@ -1,9 +1,9 @@
 //! From files to the GPU: the bytes of bound weights, in the files' order, a chunk at a time.
 
-use super::files::Stored;
+use super::bind::{Job, Piece, Weights, row_bytes};
 use super::lora::{Adapter, Delta};
 use super::source::ByteSource;
-use super::weights::{Job, Piece, Weights, row_bytes};
+use super::tensors::Stored;
 use super::{Abort, Phase, Progress, quantize, repack};
 use crate::Result;
 use crate::gpu::WeightStore;

@@ -4,7 +4,7 @@
 
 use super::layers::{Dense, layer_norm};
 use crate::Result;
-use crate::format::diffusion::clip::{self, ClipConfig};
+use crate::config::diffusion::clip::{self, ClipConfig};
 use crate::gpu::{Graph, Region, Tensor, Weight};
 use crate::load::Weights;
 use crate::ops::{Activation, Attend, LayerNorm, Linear};

@@ -3,7 +3,7 @@
 //!
 //! Letters: T tokens in this call, S in the cache, D `dim`, H `n_heads`, K `n_kv_heads`, Hd `head_dim`, F `ffn_dim`, V `vocab`.
 
-use crate::format::config::LanguageConfig;
+use crate::config::language::LanguageConfig;
 use crate::gpu::{Buffer, Gpu, Graph, Region, Tensor, Weight};
 use crate::load::{Part, Weights};
 use crate::ops::{Attention, Gate, KvLayer, Linear, Rope, turns};

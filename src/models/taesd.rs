@@ -2,7 +2,7 @@
 
 use super::chain::Chain;
 use super::coder::{Filter, Layers};
-use crate::format::diffusion::vae::TinyConfig;
+use crate::config::diffusion::vae::TinyConfig;
 use crate::ops::Activation;
 
 /// The decoder bounds latents softly: outliers cannot spoil the picture.

@@ -5,7 +5,7 @@ use super::chain::Chain;
 use super::coder::{Coder, Filter, Layers};
 use super::taesd;
 use crate::Result;
-use crate::format::diffusion::vae::{KlConfig, VaeConfig};
+use crate::config::diffusion::vae::{KlConfig, VaeConfig};
 use crate::load::Weights;
 
 fn kl_decoder(c: &KlConfig, prefix: &str) -> Layers {

@@ -1,8 +1,8 @@
 //! Attention of rows to rows, without a cache and without a score matrix in memory.
 //!   q: [N * T, ..], k and v: [N * S, ..], columns of H heads of Hd -> [N * T, H * Hd]
 
-use super::parts::ATTEND_PART;
 use super::tiles::attention_tile;
+use super::variants::ATTEND_PART;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 

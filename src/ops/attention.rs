@@ -2,9 +2,9 @@
 //!   q: [T, H * Hd], cache: [K, S, Hd] -> [T, H * Hd]
 
 use super::Bounded;
-use super::parts::{ROPE, ROTATED, kv_part, serial};
 use super::rope_append::{KvLayer, Rope};
 use super::tiles::attention_tile;
+use super::variants::{ROPE, ROTATED, kv_part, serial};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Gpu, Kernel, Params, Tensor, params, wgsl};
 

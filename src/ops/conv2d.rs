@@ -2,8 +2,8 @@
 
 use super::activation::{Activation, Ends};
 use super::map::{Map, Rows};
-use super::parts::{COLUMNS, CONV, TILE, ends_with, serial, weight_by_fours, weight_parts};
 use super::tiles::tile;
+use super::variants::{COLUMNS, CONV, TILE, ends_with, serial, weight_by_fours, weight_parts};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Choice, Kernel, Params, Tensor, Weight, params, wgsl};
 

@@ -1,7 +1,7 @@
 //! Token embedding: `y[t] = w[ids[t]]`.   w: [V, D], ids: [T] -> [T, D]
 
 use super::Bounded;
-use super::parts::weight_parts;
+use super::variants::weight_parts;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Graph, Kernel, Params, Region, Tensor, Weight, params, wgsl};
 

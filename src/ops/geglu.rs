@@ -1,6 +1,6 @@
 //! `y = x * gelu(gate)` for values and gates side by side (Shazeer 2020).   [T, 2F] -> [T, F]
 
-use super::parts::GELU;
+use super::variants::GELU;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 

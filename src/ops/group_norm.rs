@@ -1,7 +1,7 @@
 //! Group normalisation (Wu and He 2018), in two dispatches: sums, then what they make of every pixel.   [N, H, W, C] -> same
 
 use super::map::Map;
-use super::parts::{groups, reduce};
+use super::variants::{groups, reduce};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, Weight, params, wgsl};
 

@@ -1,6 +1,6 @@
 //! `y = (x - mean) / sqrt(variance + eps) * w + b`, row by row (Ba et al. 2016).   x: [T, D], w and b: [D] -> [T, D]
 
-use super::parts::{groups, reduce};
+use super::variants::{groups, reduce};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Tensor, Weight, params, wgsl};
 

@@ -4,11 +4,11 @@
 
 use super::Bounded;
 use super::activation::{Activation, Ends, Gate};
-use super::parts::{
+use super::tiles::tile;
+use super::variants::{
     INPUT_MERGE, INPUT_NORM, INPUT_PLAIN, LINEAR, dots_parts, ends_with, reduce_by, serial, tile_parts, tuning_for,
     weight_parts,
 };
-use super::tiles::tile;
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Slice, Tensor, Weight, params, wgsl};
 

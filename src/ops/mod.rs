@@ -17,7 +17,6 @@ mod layer_norm;
 mod linear;
 mod map;
 mod multiply_add;
-mod parts;
 mod rescale;
 mod rms_norm;
 mod rope_append;
@@ -25,6 +24,7 @@ mod sample;
 mod silu_mul;
 mod stream_read;
 mod tiles;
+mod variants;
 
 pub use activation::{Activation, Gate};
 pub use attend::Attend;
@@ -35,10 +35,10 @@ pub use group_norm::{GroupNorm, Sums};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use map::{Map, Rows};
-pub use parts::parts;
 pub use rope_append::{KvLayer, Rope, turns};
 pub use sample::{RECENT, Sampling};
 pub use stream_read::stream_read;
+pub use variants::parts;
 
 use crate::gpu::{Kernel, OpBuilder, Region, Tensor};
 

@@ -1,7 +1,7 @@
 //! `y = x / sqrt(mean(x^2) + eps) * w`, row by row (Zhang and Sennrich 2019).   x: [T, D], w: [D] -> [T, D]
 
 use super::Bounded;
-use super::parts::{groups, reduce};
+use super::variants::{groups, reduce};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params, wgsl};
 

@@ -2,7 +2,7 @@
 //!   [T, (H + 2K) * Hd] -> q: [T, H * Hd]
 
 use super::Bounded;
-use super::parts::{ROPE, kv_part};
+use super::variants::{ROPE, kv_part};
 use crate::gpu::Access::{Read, Write};
 use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params, wgsl};
 

@@ -1,7 +1,7 @@
 //! How tall the tiles are of kernels that make many rows: taller ones read less from workgroup memory, but there must be
 //! enough of them for a GPU, and it must have the registers.
 
-use super::parts::{ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, serial};
+use super::variants::{ATTENTION_SERIAL, ATTENTION_TILE, COLUMNS, serial};
 use crate::gpu::{Choice, Gpu, OpBuilder};
 
 /// Says how tall tiles are for `t` rows of input by `rows` rows of weights: 64 by 64, or 32 by 64 where there would not be

@@ -3,11 +3,13 @@
 use super::convert::{Options, failure, from_js, to_js};
 use super::files::{FileSet, Files};
 use super::{AbortFlag, OnProgress, device, quantize};
-use crate::generate::{
-    ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Suite, Surroundings, TextMemory,
-    budget, self_test,
+use crate::gpu::budget;
+use crate::image::Autoencoder;
+use crate::image::{
+    ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Surroundings, TextMemory,
 };
-use crate::load::{Autoencoder, ByteSource};
+use crate::load::ByteSource;
+use crate::probe::{Suite, self_test};
 use crate::{Error, Result};
 use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8ClampedArray};
 use std::cell::RefCell;

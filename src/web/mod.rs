@@ -5,9 +5,10 @@ mod convert;
 mod files;
 mod image;
 
-use crate::generate::{Estimate, GenerateOptions, LanguageModel, LoadOptions, Probe, Roofline, Suite, self_test};
 use crate::gpu::{Choice, Family, Gpu, GpuOptions, Tier};
+use crate::language::{GenerateOptions, LanguageModel, LoadOptions};
 use crate::load::{Abort, Phase, Progress, Quantize};
+use crate::probe::{Probe, Roofline, Suite, self_test};
 use crate::{Error, Result};
 use convert::{Options, failure, from_js, to_js};
 use files::Files;
@@ -261,7 +262,7 @@ pub async fn tune(options: JsValue) -> std::result::Result<JsValue, JsValue> {
     let tuned = async {
         let options: Options = from_js(&options)?;
         let gpu = device(&options).await?;
-        to_js(&crate::generate::tune(&gpu, PATIENCE, may_round(&options)?).await?)
+        to_js(&crate::probe::tune(&gpu, PATIENCE, may_round(&options)?).await?)
     };
     tuned.await.map_err(failure)
 }
@@ -273,8 +274,12 @@ pub async fn estimate(files: files::FileSet, options: JsValue) -> std::result::R
         let options: Options = from_js(&options)?;
         let gpu = device(&options).await?;
         let quantize = quantize(&options)?;
+        let (files, memory) = (Files(files), options.adapter_info.device_memory);
+        if crate::image::is_image_model(&files).await? {
+            return to_js(&crate::image::estimate(&gpu, &files, quantize, memory).await?);
+        }
         let load = LoadOptions { quantize, context_length: options.context_length, background: false };
-        to_js(&Estimate::of(&gpu, &Files(files), &load, options.adapter_info.device_memory).await?)
+        to_js(&crate::language::estimate(&gpu, &files, &load, memory).await?)
     };
     estimate.await.map_err(failure)
 }

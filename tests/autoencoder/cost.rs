@@ -4,8 +4,8 @@ use crate::case::Model;
 use crate::gpu::open;
 use crate::load::Loaded;
 use inkstone::Error;
-use inkstone::format::diffusion::vae::VaeConfig;
-use inkstone::generate::autoencoder::{ImageDecoder, ImageEncoder, Limits, decode_cost, encode_cost};
+use inkstone::config::diffusion::vae::VaeConfig;
+use inkstone::image::autoencoder::{ImageDecoder, ImageEncoder, Limits, decode_cost, encode_cost};
 use pollster::block_on;
 
 const MIB: u64 = 1 << 20;

@@ -2,11 +2,11 @@
 
 use crate::case::Model;
 use crate::folder::{Files, whole};
+use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::format::Parsed;
-use inkstone::format::diffusion::vae::VaeConfig;
 use inkstone::format::safetensors::SafeTensors;
-use inkstone::generate::autoencoder::{ImageDecoder, ImageEncoder};
 use inkstone::gpu::{Gpu, WeightStore};
+use inkstone::image::autoencoder::{ImageDecoder, ImageEncoder};
 use inkstone::load::{Abort, MemoryFiles, Quantize, Stored, Tensors, Weights};
 use inkstone::models::Vae;
 use pollster::block_on;

@@ -1,7 +1,7 @@
 //! What a `config.json` means, for each architecture and in each spelling; and which cannot be.
 
 use inkstone::Result;
-use inkstone::format::config::{LanguageConfig, RopeScaling};
+use inkstone::config::language::{LanguageConfig, RopeScaling};
 use serde_json::{Value, json};
 
 /// Configurations that are accepted, for the tests that damage them.

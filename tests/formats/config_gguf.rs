@@ -1,9 +1,9 @@
 //! What the metadata of a GGUF file means as a configuration, and which cannot be.
 
 use crate::build::*;
+use inkstone::config::language::{LanguageConfig, RopeScaling};
 use inkstone::dtype::DType;
 use inkstone::format::Parsed;
-use inkstone::format::config::{LanguageConfig, RopeScaling};
 use inkstone::format::gguf::Gguf;
 use inkstone::{Error, Result};
 

@@ -3,11 +3,11 @@
 
 use crate::diffusion_fuzz::{CLIP_G, CLIP_L, DPM, INDEX_SD, INDEX_XL, PNDM, UNET_SD, UNET_XL, VAE_SD, VAE_TINY};
 use inkstone::Result;
-use inkstone::format::diffusion::clip::{Activation, ClipConfig};
-use inkstone::format::diffusion::index::{Family, PipelineIndex};
-use inkstone::format::diffusion::scheduler::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
-use inkstone::format::diffusion::unet::{Addition, UnetConfig};
-use inkstone::format::diffusion::vae::{KlConfig, TinyConfig, VaeConfig};
+use inkstone::config::diffusion::clip::{Activation, ClipConfig};
+use inkstone::config::diffusion::index::{Family, PipelineIndex};
+use inkstone::config::diffusion::scheduler::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
+use inkstone::config::diffusion::unet::{Addition, UnetConfig};
+use inkstone::config::diffusion::vae::{KlConfig, TinyConfig, VaeConfig};
 use serde_json::{Map, Value, json};
 use std::fmt::Debug;
 

@@ -1,13 +1,13 @@
 //! Single-file checkpoints: what diffusers makes of them (`ldm.json`, see tools/golden/ldm.py) is what is made here.
 
+use inkstone::config::diffusion::clip::ClipConfig;
+use inkstone::config::diffusion::index::Family;
+use inkstone::config::diffusion::ldm::{self, Kind, Take};
+use inkstone::config::diffusion::scheduler::{Prediction, Spacing};
+use inkstone::config::diffusion::unet::UnetConfig;
+use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::dtype::DType;
 use inkstone::format::TensorInfo;
-use inkstone::format::diffusion::clip::ClipConfig;
-use inkstone::format::diffusion::index::Family;
-use inkstone::format::diffusion::ldm::{self, Kind, Take};
-use inkstone::format::diffusion::scheduler::{Prediction, Spacing};
-use inkstone::format::diffusion::unet::UnetConfig;
-use inkstone::format::diffusion::vae::VaeConfig;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -3,9 +3,9 @@
 
 use crate::diffusion_ldm::{checkpoint, tensor};
 use inkstone::Result;
+use inkstone::config::diffusion::ldm;
+use inkstone::config::diffusion::lora::{Lora, LoraPair};
 use inkstone::format::TensorInfo;
-use inkstone::format::diffusion::ldm;
-use inkstone::format::diffusion::lora::{Lora, LoraPair};
 use inkstone::format::safetensors::SafeTensors;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use crate::build::*;
 use crate::{allowed, memory};
-use inkstone::format::config::LanguageConfig;
+use inkstone::config::language::LanguageConfig;
 use inkstone::format::gguf::Gguf;
 use inkstone::format::safetensors::{SafeTensors, ShardIndex};
 use inkstone::format::{Parsed, TensorInfo};

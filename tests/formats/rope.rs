@@ -1,6 +1,6 @@
 //! Rotary frequencies against those of transformers (`tools/golden/rope.py` wrote them).
 
-use inkstone::format::config::{LanguageConfig, Rope, RopeScaling};
+use inkstone::config::language::{LanguageConfig, Rope, RopeScaling};
 
 #[derive(serde::Deserialize)]
 struct Case {

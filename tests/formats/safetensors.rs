@@ -123,8 +123,16 @@ fn element_types() {
     let stored = |name: &str, dtype: &str| {
         safetensors(&format!(r#"{{"{name}":{{"dtype":"{dtype}","shape":[8],"data_offsets":[0,8]}}}}"#), 8)
     };
-    refused(&stored("model.layers.0.mlp.up_proj.weight", "F8_E4M3"), "Unsupported", "F8_E4M3; choose");
-    refused(&stored("lm_head.weight", "I8"), "Unsupported", "`lm_head.weight` is stored as I8");
+    for (name, dtype, says) in [
+        ("model.layers.0.mlp.up_proj.weight", "F8_E4M3", "F8_E4M3; choose"),
+        ("lm_head.weight", "I8", "`lm_head.weight` is stored as I8"),
+    ] {
+        let parsed = parse(&stored(name, dtype)).unwrap();
+        let error = parsed.check_types(|n| n == name, "m.safetensors").unwrap_err();
+        assert_eq!(error.code(), "Unsupported");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(parsed.check_types(|n| n != name, "m.safetensors").is_ok());
+    }
     let parsed = parse(&stored("position_ids", "U8")).unwrap();
     assert_eq!((parsed.tensors.len(), parsed.others["position_ids"].as_str()), (0, "U8"));
 }

@@ -5,7 +5,7 @@ use crate::case::Model;
 use crate::folder::Files;
 use crate::formula::normals;
 use crate::weights::{Stored, bytes, safetensors};
-use inkstone::generate::{ImageLoadOptions, TextMemory};
+use inkstone::image::{ImageLoadOptions, TextMemory};
 use serde_json::{Value, json};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";

@@ -3,8 +3,8 @@
 use crate::case::Model;
 use crate::folder::Files;
 use inkstone::Result;
-use inkstone::generate::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Lora, Picture, Surroundings};
 use inkstone::gpu::Gpu;
+use inkstone::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Lora, Picture, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! What a step asks of the device, counted: with the kernels that a GPU gets. Times are not asked about.
 
 use crate::calls::{PROMPT, as_stored, files, load};
-use inkstone::generate::{ImageInputs, ImageOptions, Surroundings};
 use inkstone::gpu::{Family, Gpu};
+use inkstone::image::{ImageInputs, ImageOptions, Surroundings};
 use inkstone::load::Abort;
 use pollster::block_on;
 use serde_json::{Value, json};

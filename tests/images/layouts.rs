@@ -2,8 +2,8 @@
 
 use crate::case::Model;
 use crate::folder::{self, Files};
-use inkstone::generate::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Surroundings};
 use inkstone::gpu::Gpu;
+use inkstone::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use std::rc::Rc;

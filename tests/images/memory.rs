@@ -1,10 +1,10 @@
 //! What pictures take on the GPU: what is said beforehand, what is said afterwards, and what is really there.
 
 use crate::calls::{PROMPT, as_stored, files, latents, load, paint, small};
+use inkstone::config::diffusion::{clip::ClipConfig, unet::UnetConfig, vae::VaeConfig};
 use inkstone::dtype::DType;
-use inkstone::format::diffusion::{clip::ClipConfig, unet::UnetConfig, vae::VaeConfig};
-use inkstone::generate::{ImageLoadOptions, ImageNeed, TextMemory};
 use inkstone::gpu::{Family, Gpu, Tier};
+use inkstone::image::{ImageLoadOptions, ImageNeed, TextMemory};
 use inkstone::load::Quantize;
 use serde_json::json;
 use std::rc::Rc;

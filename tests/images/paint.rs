@@ -2,8 +2,8 @@
 
 use crate::case::{Kept, Model, Run};
 use crate::{folder, formula};
-use inkstone::generate::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Picture, Surroundings};
 use inkstone::gpu::{Gpu, GpuOptions};
+use inkstone::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Picture, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use std::rc::Rc;

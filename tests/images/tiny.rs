@@ -2,13 +2,14 @@
 
 use crate::calls::{PROMPT, as_stored, files, load, paint, small, worst};
 use crate::folder::Files;
+use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::format::Parsed;
-use inkstone::format::diffusion::vae::VaeConfig;
 use inkstone::format::safetensors::SafeTensors;
-use inkstone::generate::autoencoder::ImageDecoder;
-use inkstone::generate::{ImageInputs, ImageLoadOptions, ImageOptions, ImageStep, Surroundings};
 use inkstone::gpu::Gpu;
-use inkstone::load::{Abort, Autoencoder, MemoryFiles, Quantize, Stored, Tensors, Weights};
+use inkstone::image::Autoencoder;
+use inkstone::image::autoencoder::ImageDecoder;
+use inkstone::image::{ImageInputs, ImageLoadOptions, ImageOptions, ImageStep, Surroundings};
+use inkstone::load::{Abort, MemoryFiles, Quantize, Stored, Tensors, Weights};
 use inkstone::models::Vae;
 use pollster::block_on;
 use serde_json::json;
@@ -57,7 +58,7 @@ fn the_tiny_autoencoder_paints_if_it_is_asked_to() {
     let gpu = crate::gpu::open(None, None);
     let of = |vae| load(&gpu, &together(), &ImageLoadOptions { vae, ..as_stored() }, Vec::new()).unwrap();
     let [full, tiny, auto] = [Autoencoder::Full, Autoencoder::Tiny, Autoencoder::Auto].map(of);
-    let components = |m: &inkstone::generate::ImageModel| m.info().components.contains(&"taesd".to_string());
+    let components = |m: &inkstone::image::ImageModel| m.info().components.contains(&"taesd".to_string());
     assert_eq!([&full, &tiny, &auto].map(components), [false, true, true]);
     assert!(
         tiny.info().bytes.weights < full.info().bytes.weights && full.info().bytes.weights < auto.info().bytes.weights

@@ -3,7 +3,7 @@
 use crate::calls::{PROMPT, as_stored, files, latents, load, paint, paint_from, small};
 use crate::folder::Files;
 use inkstone::Result;
-use inkstone::generate::{ImageInputs, ImageModel, ImageOptions, ImageStep, Surroundings};
+use inkstone::image::{ImageInputs, ImageModel, ImageOptions, ImageStep, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Phase, Progress};
 use pollster::block_on;
 use serde_json::{Value, json};

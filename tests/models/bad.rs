@@ -7,7 +7,7 @@ use crate::gguf::{self, Without};
 use crate::run::Bench;
 use crate::weights::{Made, Stored, hash};
 use inkstone::Error;
-use inkstone::generate::{GenerateOptions, GenerationResult, LanguageModel};
+use inkstone::language::{GenerateOptions, GenerationResult, LanguageModel};
 use inkstone::load::Abort;
 use pollster::block_on;
 use serde_json::{Value, json};

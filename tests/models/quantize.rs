@@ -8,7 +8,7 @@ use crate::gguf::{self, Without};
 use crate::run::{Bench, logits};
 use crate::tolerance::{Tolerance, check, measure};
 use crate::weights::{Stored, rounded};
-use inkstone::generate::{LanguageModel, LoadOptions};
+use inkstone::language::{LanguageModel, LoadOptions};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 

@@ -5,8 +5,8 @@
 use crate::case;
 use crate::run::{Bench, best, generate, logits};
 use crate::tolerance::{Tolerance, check};
-use inkstone::generate::{FinishReason, GenerateOptions, LanguageModel};
 use inkstone::gpu::{Choice, Family, Tier};
+use inkstone::language::{FinishReason, GenerateOptions, LanguageModel};
 use inkstone::load::DiskFiles;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
-//! What an adapter chooses by measuring (`gpu/choice.rs`, `generate/tune.rs`), and the self-test of all that it may choose.
+//! What an adapter chooses by measuring (`gpu/choice.rs`, `probe/tune.rs`), and the self-test of all that it may choose.
 
 use crate::gpu::{each_setup, open};
-use inkstone::generate::{Probe, Suite, self_test, tune};
 use inkstone::gpu::{Choice, Family, Gpu, Tier};
+use inkstone::probe::{Probe, Suite, self_test, tune};
 use pollster::block_on;
 use std::rc::Rc;
 

@@ -2,9 +2,9 @@
 
 use crate::gpu::{each_setup, run, upload};
 use crate::reference::weights::Numbers;
-use inkstone::generate::Roofline;
 use inkstone::gpu::Family;
 use inkstone::ops::stream_read;
+use inkstone::probe::Roofline;
 use pollster::block_on;
 
 #[test]

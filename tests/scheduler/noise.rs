@@ -1,7 +1,7 @@
 //! Noise against torch.
 
 use super::{distance, floats};
-use inkstone::generate::noise::{Noise, Philox, TorchRng, slerp};
+use inkstone::image::noise::{Noise, Philox, TorchRng, slerp};
 
 /// Some of a long draw and always its end, as the recipe stores it.
 fn some(drawn: &[f32]) -> Vec<f32> {

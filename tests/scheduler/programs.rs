@@ -1,7 +1,7 @@
 //! What holds for the rows of every sampler, without an oracle.
 
-use inkstone::format::diffusion::scheduler::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
-use inkstone::generate::scheduler::{Program, SLOTS, Sampler, program};
+use inkstone::config::diffusion::scheduler::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
+use inkstone::image::scheduler::{Program, SLOTS, Sampler, program};
 use serde_json::{Value, json};
 
 fn samplers() -> impl Iterator<Item = Sampler> {

@@ -1,9 +1,9 @@
 //! Whole runs of every sampler, interpreted here, against diffusers.
 
 use super::{distance, floats};
-use inkstone::format::diffusion::scheduler::{Prediction, SchedulerConfig};
-use inkstone::generate::noise::TorchRng;
-use inkstone::generate::scheduler::{Program, SLOTS, Sampler, program};
+use inkstone::config::diffusion::scheduler::{Prediction, SchedulerConfig};
+use inkstone::image::noise::TorchRng;
+use inkstone::image::scheduler::{Program, SLOTS, Sampler, program};
 use std::collections::BTreeMap;
 
 /// Latents of a picture.

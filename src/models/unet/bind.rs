@@ -2,7 +2,7 @@
 
 use super::transformer::Transformer;
 use super::{Layer, Level, Unet};
-use crate::format::diffusion::unet::UnetConfig;
+use crate::config::diffusion::unet::UnetConfig;
 use crate::load::Weights;
 use crate::models::layers::{Convolution, Dense, Resnet, group_norm};
 use crate::{Error, Result};

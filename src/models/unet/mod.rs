@@ -9,7 +9,7 @@ mod bind;
 mod transformer;
 
 use super::layers::{Convolution, Dense, Resnet, SAME};
-use crate::format::diffusion::unet::UnetConfig;
+use crate::config::diffusion::unet::UnetConfig;
 use crate::gpu::{Region, Tensor};
 use crate::ops::{Activation, Conv, GroupNorm, Linear, Map};
 use transformer::{Transformer, TransformerBlock};

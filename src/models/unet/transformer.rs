@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::Result;
-use crate::format::diffusion::unet::UnetConfig;
+use crate::config::diffusion::unet::UnetConfig;
 use crate::gpu::{Region, Tensor};
 use crate::load::Weights;
 use crate::models::layers::{Dense, group_norm, layer_norm};

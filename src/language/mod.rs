@@ -1,0 +1,17 @@
+//! Language models: from files to an answer. Prefill, decode, sampling, and what is kept between calls.
+
+mod answer;
+mod estimate;
+mod model;
+mod open;
+mod options;
+mod prompt;
+mod reasoning;
+mod result;
+mod session;
+
+pub use estimate::estimate;
+pub use model::{LanguageInfo, LanguageModel, LoadOptions};
+pub use open::LanguageFiles;
+pub use options::{GenerateOptions, OnOverflow, Stop};
+pub use result::{FinishReason, GenerationResult, Logprob, Timings, TokenLogprob, Usage};

@@ -1,0 +1,112 @@
+//! Opening a language model's files: a GGUF file, or a folder as transformers writes it.
+
+use crate::config::language::LanguageConfig;
+use crate::config::language::names::{ROPE_FREQS, canonical};
+use crate::format::TensorInfo;
+use crate::format::gguf::Gguf;
+use crate::format::safetensors::{SafeTensors, ShardIndex};
+use crate::load::{ByteSource, Stored, Tensors, header, is_gguf, repack, small};
+use crate::text::Tokenizer;
+use crate::{Error, Result};
+
+/// The headers of a language model's files, read and checked. No weight has been read yet.
+pub struct LanguageFiles {
+    /// Tensors by their canonical (GGUF) name.
+    pub tensors: Tensors,
+    /// The configuration.
+    pub config: LanguageConfig,
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+}
+
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+
+impl LanguageFiles {
+    /// Opens a `.gguf` file or a transformers folder (`config.json`, `model.safetensors` or its shards, `tokenizer.json`).
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files, before any weight is read.
+    pub async fn open(source: &dyn ByteSource) -> Result<Self> {
+        let names = source.names();
+        let ggufs: Vec<_> = names.iter().filter(|n| is_gguf(n)).collect();
+        match ggufs.as_slice() {
+            [] => Self::open_folder(source, &names).await,
+            [one] => Self::open_gguf(source, one).await,
+            [first, ..] => Err(Error::unsupported(format!(
+                "there are {} GGUF files ({first} and others); name the one to load",
+                ggufs.len()
+            ))),
+        }
+    }
+
+    async fn open_gguf(source: &dyn ByteSource, name: &str) -> Result<Self> {
+        let gguf = header(source, name, Gguf::parse).await?;
+        let mut config = LanguageConfig::from_gguf(&gguf.metadata, &gguf.tensors)?;
+        if let Some(t) = gguf.tensors.iter().find(|t| t.name == ROPE_FREQS) {
+            let bytes = source.read(name, t.offset, t.bytes as usize).await?;
+            let divisors = repack::to_f32(t.dtype, &bytes)
+                .ok_or_else(|| Error::format(name, "rope_freqs.weight is quantized; choose another conversion"))?;
+            config.rope.set_factors(divisors, name)?;
+        }
+        let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
+        let tensors = Tensors { files: vec![name.to_string()], ..Tensors::default() };
+        let mut files = LanguageFiles { tensors, config, tokenizer };
+        files.add(0, gguf.tensors);
+        Ok(files.tied())
+    }
+
+    async fn open_folder(source: &dyn ByteSource, names: &[String]) -> Result<Self> {
+        let config = match small(source, CONFIG).await? {
+            Some(text) => LanguageConfig::from_json(&text, CONFIG)?,
+            None => {
+                let found = if names.is_empty() { "nothing".to_string() } else { names.join(", ") };
+                return Err(Error::unsupported(format!(
+                    "neither a .gguf file nor a folder with config.json ({found} found); give a GGUF file, or a folder \
+                     with config.json, model.safetensors and tokenizer.json"
+                )));
+            }
+        };
+        let text = small(source, TOKENIZER).await?;
+        let text = text.ok_or_else(|| Error::format(TOKENIZER, "the model's folder has no tokenizer.json; add it"))?;
+        let (tokenizer_config, generation) =
+            (small(source, "tokenizer_config.json").await?, small(source, "generation_config.json").await?);
+        let mut tokenizer = Tokenizer::from_json(&text, tokenizer_config.as_deref(), generation.as_deref())?;
+        if let Some(template) = small(source, "chat_template.jinja").await? {
+            let template = String::from_utf8(template)
+                .map_err(|_| Error::format("chat_template.jinja", "it is not UTF-8 text; download it again"))?;
+            tokenizer.set_template(&template);
+        }
+        const INDEX: &str = "model.safetensors.index.json";
+        const SINGLE: &str = "model.safetensors";
+        let shards: Vec<String> = match small(source, INDEX).await? {
+            Some(text) => ShardIndex::parse(&text, INDEX)?.files().into_iter().map(String::from).collect(),
+            None if names.iter().any(|n| n == SINGLE) => vec![SINGLE.to_string()],
+            None => vec![names.iter().find(|n| n.ends_with(".safetensors")).map_or(SINGLE, String::as_str).to_string()],
+        };
+        let tensors = Tensors { files: shards.clone(), ..Tensors::default() };
+        let mut files = LanguageFiles { tensors, config, tokenizer };
+        for (i, shard) in shards.iter().enumerate() {
+            let header = header(source, shard, SafeTensors::parse).await?;
+            header.check_types(|name| canonical(name).is_some(), shard)?;
+            files.add(i, header.tensors);
+        }
+        Ok(files.tied())
+    }
+
+    fn add(&mut self, file: usize, tensors: Vec<TensorInfo>) {
+        for info in tensors {
+            if let Some(name) = canonical(&info.name) {
+                self.tensors.by_name.insert(name, Stored { file, info, transposed: false });
+            }
+        }
+    }
+
+    /// A checkpoint may hold an output matrix although its configuration says that it is the embedding table.
+    fn tied(mut self) -> Self {
+        if self.config.tied == Some(true) {
+            self.tensors.by_name.remove("output.weight");
+        }
+        self
+    }
+}
