@@ -1,11 +1,14 @@
 /// softmax(q k^T * scale) v for every head of every picture. A workgroup makes a tile of a head's queries.
-/// Slots: attend, attention. Prologue: HEAD_DIM, HEAD_QUADS, QUERY_FOURS, VALUE_STEPS.
+/// Slots: attend, attention. Prologue: HEAD_DIM, HEAD_QUADS, VALUE_QUADS, QUERY_FOURS, VALUE_STEPS.
 override WG: u32 = 64u;
 
 fn heads() -> u32 { return p.n * p.heads; }
 fn queries() -> u32 { return p.t; }
 fn key_end(row: u32) -> u32 { return select(p.s, min(row + 1u, p.s), CAUSAL); }
 fn window() -> u32 { return 0u; }
+fn capped(score: vec4f) -> vec4f { return score; }
+const SINKS = false;
+fn sink(head: u32, row: u32) -> f32 { return LOWEST; }
 
 /// Where a row's head begins; heads are numbered through all pictures.
 fn row_at(head: u32, rows: u32, row: u32, stride: u32) -> u32 {

@@ -1,13 +1,17 @@
-/// y[t] = w[ids[t]]: rows of the token embedding. One invocation makes 32 elements. Slots: weight.
+/// y[t] = w[ids[t]] * scale: rows of the token embedding. With ADDED, y[t] += w[position of t]: learned positions. One
+/// invocation makes 32 elements. Slots: weight.
 override BOUNDED: bool = false;
-struct Params { t: u32, blocks: u32, quads: u32, row: u32, rows: u32 }
+override ADDED: bool = false;
+struct Params { t: u32, blocks: u32, quads: u32, row: u32, rows: u32, scale: f32 }
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(4) var<storage, read> state: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn put(t: u32, q: u32, v: vec4f) {
-    if q < p.quads { y[t * p.quads + q] = v; }
+    if q >= p.quads { return; }
+    let at = t * p.quads + q;
+    if ADDED { y[at] += v; } else { y[at] = v * p.scale; }
 }
 
 @compute @workgroup_size(64)
@@ -17,7 +21,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let i = (wid.x + wid.y * nwg.x) * 64u + lid;
     let t = i / p.blocks;
     if t >= n { return; }
-    let id = ids[t];
+    var id = 0u;
+    if ADDED { id = state[0] + t; } else { id = ids[t]; }
     // Another slice of the table has this row.
     if id < p.row || id >= p.row + p.rows { return; }
     let b = i % p.blocks;

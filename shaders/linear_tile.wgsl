@@ -1,9 +1,9 @@
 /// y[t, r] = sum_k w[r, k] * x[t, k] (+ bias[r]) (+ residual[t, r]); many input rows. A workgroup of 64 makes a tile of
 /// TILE_ROWS input rows by 64 weight rows. With a gate half of these are r, the other half r + gate_rows:
-/// y[t, r] = silu(w[r] x) * (w[r + gate_rows] x), or (w[r] x) * gelu(w[r + gate_rows] x).
+/// y[t, r] = silu(w[r] x) * (w[r + gate_rows] x), or another gate of part `gates`.
 /// Slots: weight, tile with fill (or tile_int8), columns, linear, ends.
 override BOUNDED: bool = false;
-struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32, ends: u32 }
+struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32, ends: u32, scale: f32, cap: f32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;

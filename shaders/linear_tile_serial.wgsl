@@ -4,7 +4,7 @@ const ROWS = 16u;
 override WG: u32 = 4u;
 override K_TAIL: bool = false;
 override BOUNDED: bool = false;
-struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32, ends: u32 }
+struct Params { t: u32, k_quads: u32, x_quads: u32, blocks: u32, rows: u32, y_row: u32, y_stride: u32, gate_rows: u32, ends: u32, scale: f32, cap: f32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;

@@ -1,10 +1,10 @@
 /// y[r] = sum_k w[r, k] * x[k] (+ bias[r]) (+ residual[r]); one input row. A group of lanes makes four rows.
-/// With a gate, rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x), or
-/// (w[r] x) * gelu(w[r + gate_rows] x).
+/// With a gate, rows r and r + gate_rows of w together make y[r] = silu(w[r] x) * (w[r + gate_rows] x), or another
+/// gate of part `gates`.
 /// Slots: weight, input, dots, reduce, linear, ends.
 override WG: u32 = 64u;
 override K_TAIL: bool = false;
-struct Params { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32, ends: u32 }
+struct Params { k: u32, k_quads: u32, blocks: u32, rows: u32, y_row: u32, gate_rows: u32, eps: f32, ends: u32, scale: f32, cap: f32 }
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> norm: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;

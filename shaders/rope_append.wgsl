@@ -1,41 +1,31 @@
-/// Takes rows of q, k and v side by side: q and k are normalised per head (if asked) and rotated; q goes on, k and v are
-/// appended to the cache. One invocation makes one head of one position. Parts: rope. Slots: kv.
-/// Cache: [kv head][position][head_dim].
+/// Takes rows of q, k and v side by side: q and k are normalised (if asked) and rotated; q goes on, k and v are appended to
+/// the cache. One invocation makes one head of one position. Parts: rope, rotated. Slots: kv.
+/// Cache: [kv head][slot][elements of a head]; a position's slot is its number, in a ring what is left of it.
 override WG: u32 = 64u;
-override HEAD_NORM: bool = false;
-override INTERLEAVED: bool = false;
 override BOUNDED: bool = false;
+override RING: bool = false;
+override VALUE_NORM: bool = false;
 struct Params {
-    t: u32, heads: u32, kv_heads: u32, head_dim: u32, rope_dims: u32, x_stride: u32, q_stride: u32, capacity: u32,
-    eps: f32, factor: f32,
+    t: u32, heads: u32, kv_heads: u32, appended: u32, key_dim: u32, value_dim: u32, rope_dims: u32, x_stride: u32, q_stride: u32,
+    capacity: u32, k_norm: u32, eps: f32, value_eps: f32, factor: f32, clamp: f32, growth: f32, growth_length: u32,
 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> q_norm: array<f32>;
-@group(0) @binding(2) var<storage, read> k_norm: array<f32>;
-@group(0) @binding(3) var<storage, read> frequencies: array<u32>;
-@group(0) @binding(4) var<storage, read_write> q: array<f32>;
-@group(0) @binding(5) var<storage, read_write> k_cache: array<kv_quad>;
-@group(0) @binding(6) var<storage, read_write> v_cache: array<kv_quad>;
-@group(0) @binding(7) var<storage, read> state: array<u32>;
+@group(0) @binding(1) var<storage, read> norms: array<f32>;
+@group(0) @binding(2) var<storage, read> frequencies: array<u32>;
+@group(0) @binding(3) var<storage, read_write> q: array<f32>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<kv_quad>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<kv_quad>;
+@group(0) @binding(6) var<storage, read> state: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-fn norm_weight(is_q: bool, d: u32) -> f32 {
-    if !HEAD_NORM { return 1.0; }
-    if is_q { return q_norm[d]; }
-    return k_norm[d];
-}
-
-/// Element d of the head that begins at `start`, rotated together with its partner.
-fn rotated(start: u32, d: u32, is_q: bool, pos: u32) -> f32 {
-    let v = x[start + d] * norm_weight(is_q, d);
-    if d >= p.rope_dims { return v; }
-    let half = p.rope_dims / 2u;
-    let second = select(d >= half, (d & 1u) == 1u, INTERLEAVED);
-    let pair = select(select(d, d - half, second), d / 2u, INTERLEAVED);
-    let partner = select(select(d + half, d - half, second), d ^ 1u, INTERLEAVED);
-    let c = rope_turn(pos, frequencies[pair], p.factor);
-    let other = x[start + partner] * norm_weight(is_q, partner);
-    return v * c.x + select(-other, other, second) * c.y;
+/// 1 / sqrt(mean(x^2) + eps) of `n` elements.
+fn rms_factor(start: u32, n: u32, eps: f32) -> f32 {
+    var sum = 0.0;
+    for (var d = 0u; d < n; d++) {
+        let v = element(start + d);
+        sum += v * v;
+    }
+    return inverseSqrt(sum / f32(n) + eps);
 }
 
 @compute @workgroup_size(WG)
@@ -43,41 +33,44 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     var n = p.t;
     if BOUNDED { n = min(n, state[1]); }
     let i = (wid.x + wid.y * nwg.x) * WG + lid;
-    let all = p.heads + 2u * p.kv_heads;
+    let all = p.heads + 2u * p.appended;
     let t = i / all;
     let h = i % all;
     if t >= n { return; }
     let pos = state[0] + t;
-    if pos >= p.capacity { return; }
-    let start = t * p.x_stride + h * p.head_dim;
-    let is_q = h < p.heads;
-    let is_v = h >= p.heads + p.kv_heads;
-    let kv_head = select(h - p.heads, h - p.heads - p.kv_heads, is_v);
-    let at = (kv_head * p.capacity + pos) * (p.head_dim / 4u);
-    if is_v {
-        for (var d = 0u; d < p.head_dim; d += 4u) {
-            let v = start + d;
-            v_cache[at + d / 4u] = kv_pack(vec4f(x[v], x[v + 1u], x[v + 2u], x[v + 3u]));
-        }
+    if !RING && pos >= p.capacity { return; }
+    let slot = select(pos, pos % p.capacity, RING);
+    let row = t * p.x_stride;
+    let keys = row + p.heads * p.key_dim;
+    if h >= p.heads + p.appended {
+        let head = h - p.heads - p.appended;
+        let start = keys + p.kv_heads * p.key_dim + head * p.value_dim;
+        let at = (head * p.capacity + slot) * (p.value_dim / 4u);
+        var scale = 1.0;
+        if VALUE_NORM { scale = rms_factor(start, p.value_dim, p.value_eps); }
+        for (var d = 0u; d < p.value_dim; d += 4u) { v_cache[at + d / 4u] = kv_pack(element_quad(start + d) * scale); }
         return;
     }
+    let is_q = h < p.heads;
+    let head = select(h - p.heads, h, is_q);
+    let heads = select(p.kv_heads, p.heads, is_q);
+    let first_head = select(keys, row, is_q);
+    let start = first_head + head * p.key_dim;
+    let first = norm_first(select(p.k_norm, 0u, is_q), head, p.key_dim);
     var scale = 1.0;
-    if HEAD_NORM {
-        var sum = 0.0;
-        for (var d = 0u; d < p.head_dim; d++) { sum += x[start + d] * x[start + d]; }
-        scale = inverseSqrt(sum / f32(p.head_dim) + p.eps);
-    }
-    for (var d = 0u; d < p.head_dim; d += 4u) {
-        let out = vec4f(rotated(start, d, is_q, pos), rotated(start, d + 1u, is_q, pos),
-                        rotated(start, d + 2u, is_q, pos), rotated(start, d + 3u, is_q, pos)) * scale;
+    if HEAD_NORM == 1u { scale = rms_factor(start, p.key_dim, p.eps); }
+    if HEAD_NORM == 2u { scale = rms_factor(first_head, heads * p.key_dim, p.eps); }
+    if is_q { scale *= growth(pos); }
+    for (var d = 0u; d < p.key_dim; d += 4u) {
+        let out = rotated_quad(start, d, first, pos) * scale;
         if is_q {
-            let to_q = t * p.q_stride + h * p.head_dim + d;
+            let to_q = t * p.q_stride + h * p.key_dim + d;
             q[to_q] = out.x;
             q[to_q + 1u] = out.y;
             q[to_q + 2u] = out.z;
             q[to_q + 3u] = out.w;
         } else {
-            k_cache[at + d / 4u] = kv_pack(out);
+            k_cache[(head * p.capacity + slot) * (p.key_dim / 4u) + d / 4u] = kv_pack(out);
         }
     }
 }

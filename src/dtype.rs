@@ -1,5 +1,9 @@
 //! How the elements of a stored tensor are encoded. Names are those of the GGUF format.
 
+/// Weights that kernels read at once, as one block: rows of weights, and the channels of a convolution's tap, are
+/// padded to whole ones.
+pub const BLOCK: usize = 32;
+
 /// The encoding of a stored tensor: plain floats, or blocks of quantized weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // the names are the GGUF format's own
@@ -41,7 +45,7 @@ impl DType {
         DType::IQ4XS,
     ];
 
-    /// (name, GGUF type number, weights per block, bytes per block).
+    /// Returns (name, GGUF type number, weights per block, bytes per block).
     const fn row(self) -> (&'static str, u32, usize, usize) {
         match self {
             DType::F32 => ("F32", 0, 1, 4),
@@ -62,37 +66,37 @@ impl DType {
         }
     }
 
-    /// The name as people write it (`Q4_K`).
+    /// Returns the name as people write it (`Q4_K`).
     pub const fn name(self) -> &'static str {
         self.row().0
     }
 
-    /// The type number in a GGUF file.
+    /// Returns the type number in a GGUF file.
     pub const fn gguf(self) -> u32 {
         self.row().1
     }
 
-    /// Weights in one block (1 for floats).
+    /// Returns weights in one block (1 for floats).
     pub const fn block_len(self) -> usize {
         self.row().2
     }
 
-    /// Bytes of one block in a file.
+    /// Returns the bytes of one block in a file.
     pub const fn block_bytes(self) -> usize {
         self.row().3
     }
 
-    /// The encoding with this GGUF type number.
+    /// Returns the encoding with this GGUF type number.
     pub fn from_gguf(number: u32) -> Option<DType> {
         DType::ALL.into_iter().find(|d| d.gguf() == number)
     }
 
-    /// Whether the elements are plain floats.
+    /// Returns whether the elements are plain floats.
     pub const fn is_float(self) -> bool {
         self.block_len() == 1
     }
 
-    /// Bytes in a file of `len` weights, `len` being whole blocks; `None` if it isn't, or on overflow.
+    /// Returns the bytes in a file of `len` weights, `len` being whole blocks; `None` if it isn't, or on overflow.
     pub fn bytes(self, len: usize) -> Option<usize> {
         if !len.is_multiple_of(self.block_len()) {
             return None;

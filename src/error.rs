@@ -3,15 +3,16 @@
 /// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. The variant names are also the `code`s of `InkstoneError` in JavaScript.
+/// An error, by what kind of thing went wrong. The variant names are also the `code`s of `InkstoneError` in JavaScript.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(test, derive(serde::Deserialize))]
 pub enum Error {
     /// A file is damaged or is not what it claims to be.
     #[error("{}", named(file, what))]
     Format {
         /// The file's name; empty if `what` says it.
         file: String,
-        /// What is wrong with it and what to do.
+        /// The defect, and how to mend it.
         what: String,
     },
     /// A tensor that the architecture needs is not in the file.
@@ -33,23 +34,23 @@ pub enum Error {
     /// Something this version cannot do.
     #[error("{what}")]
     Unsupported {
-        /// What it is, and what would work instead.
+        /// The thing that is not supported, and what works instead.
         what: String,
     },
     /// More memory, or more context, than there is.
     #[error("{need} needed, {have} available: {advice}")]
     TooLarge {
-        /// What is needed, with its unit.
+        /// The amount needed, with its unit.
         need: String,
-        /// What is there, with its unit.
+        /// The amount available, with its unit.
         have: String,
-        /// What to do.
+        /// How to get by with less.
         advice: String,
     },
     /// The GPU or its driver refused.
     #[error("{what}")]
     Gpu {
-        /// What it said and what to do.
+        /// The message of the GPU or its driver, and how to mend it.
         what: String,
     },
     /// Bytes could not be read.
@@ -57,7 +58,7 @@ pub enum Error {
     Fetch {
         /// Where they should have come from; empty if `what` says it.
         url: String,
-        /// What happened and what to do.
+        /// The failure, and how to mend it.
         what: String,
     },
     /// The caller asked to stop.
@@ -65,13 +66,13 @@ pub enum Error {
     Cancelled,
 }
 
-/// `name: what`, or `what` alone.
+/// Returns `name: what`, or `what` alone.
 fn named(name: &str, what: &str) -> String {
     if name.is_empty() { what.to_string() } else { format!("{name}: {what}") }
 }
 
 impl Error {
-    /// The variant's name: `code` of `InkstoneError` in JavaScript.
+    /// Returns the variant's name: `code` of `InkstoneError` in JavaScript.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Format { .. } => "Format",
@@ -85,17 +86,17 @@ impl Error {
         }
     }
 
-    /// [`Error::Format`] with a formatted reason.
+    /// Makes an [`Error::Format`] with a formatted reason.
     pub fn format(file: impl Into<String>, what: impl Into<String>) -> Self {
         Error::Format { file: file.into(), what: what.into() }
     }
 
-    /// [`Error::Unsupported`] with a formatted reason.
+    /// Makes an [`Error::Unsupported`] with a formatted reason.
     pub fn unsupported(what: impl Into<String>) -> Self {
         Error::Unsupported { what: what.into() }
     }
 
-    /// [`Error::Gpu`] with a formatted reason.
+    /// Makes an [`Error::Gpu`] with a formatted reason.
     pub fn gpu(what: impl Into<String>) -> Self {
         Error::Gpu { what: what.into() }
     }

@@ -30,6 +30,9 @@ pub mod probe;
 pub mod image;
 pub mod language;
 
+#[cfg(test)]
+#[path = "web/types.rs"]
+mod types;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

@@ -8,17 +8,17 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The dimensions as a slice.
+    /// Returns the dimensions as a slice.
     pub fn dims(&self) -> &[usize] {
         &self.dims[..self.rank as usize]
     }
 
-    /// The last dimension (1 for a scalar).
+    /// Returns the last dimension (1 for a scalar).
     pub fn last(&self) -> usize {
         self.dims().last().copied().unwrap_or(1)
     }
 
-    /// `[rows, last]`: all but the last dimension multiplied together.
+    /// Returns `[rows, last]`: all but the last dimension multiplied together.
     pub fn rows(&self) -> [usize; 2] {
         let last = self.last();
         [self.dims().iter().rev().skip(1).product(), last]

@@ -15,6 +15,8 @@ mod diffusion_fuzz;
 mod diffusion_ldm;
 #[path = "formats/diffusion_lora.rs"]
 mod diffusion_lora;
+#[path = "formats/families.rs"]
+mod families;
 #[path = "formats/fuzz.rs"]
 mod fuzz;
 #[path = "formats/gguf.rs"]

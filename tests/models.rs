@@ -8,6 +8,10 @@ mod bad;
 mod case;
 #[path = "models/decode.rs"]
 mod decode;
+#[path = "models/families.rs"]
+mod families;
+#[path = "models/family_gguf.rs"]
+mod family_gguf;
 #[path = "models/folder.rs"]
 mod folder;
 #[path = "models/gguf.rs"]
@@ -20,6 +24,8 @@ mod quantized;
 mod run;
 #[path = "models/smollm2.rs"]
 mod smollm2;
+#[path = "models/taps.rs"]
+mod taps;
 #[path = "common/tolerance.rs"]
 mod tolerance;
 #[path = "models/weights.rs"]

@@ -18,6 +18,8 @@ mod attend;
 mod attention;
 #[path = "ops/attention_decode.rs"]
 mod attention_decode;
+#[path = "ops/attention_kinds.rs"]
+mod attention_kinds;
 #[path = "ops/choices.rs"]
 mod choices;
 #[path = "ops/concat.rs"]
@@ -32,8 +34,8 @@ mod copy_rows;
 mod denoise;
 #[path = "ops/embed.rs"]
 mod embed;
-#[path = "ops/geglu.rs"]
-mod geglu;
+#[path = "ops/gate.rs"]
+mod gate;
 #[path = "ops/group_norm.rs"]
 mod group_norm;
 #[path = "ops/heads.rs"]
@@ -44,6 +46,8 @@ mod last_row;
 mod layer_norm;
 #[path = "ops/linear.rs"]
 mod linear;
+#[path = "ops/merge.rs"]
+mod merge;
 #[path = "ops/multiply_add.rs"]
 mod multiply_add;
 #[path = "ops/plan.rs"]
@@ -56,7 +60,7 @@ mod rms_norm;
 mod rope_append;
 #[path = "ops/sample.rs"]
 mod sample;
-#[path = "ops/silu_mul.rs"]
-mod silu_mul;
+#[path = "ops/short_conv.rs"]
+mod short_conv;
 #[path = "ops/stream_read.rs"]
 mod stream_read;

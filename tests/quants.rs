@@ -113,7 +113,7 @@ fn every_weight_is_the_number_that_gguf_says() {
         let ids: Vec<u32> = (0..ROWS as u32).rev().collect();
         let ids = region(&gpu, bytemuck::cast_slice(&ids));
         let graph = Graph::new(&gpu);
-        let y = graph.embed(&w, &ids, ROWS, None).kept();
+        let y = graph.embed(&w, &ids, ROWS, 1.0, None).kept();
         let got = run(&gpu, graph, y, golden.weights.len());
         let want: Vec<f32> = golden.weights.chunks_exact(golden.cols).rev().flatten().copied().collect();
         let equal = want.iter().zip(&got).filter(|(w, g)| w == g).count();

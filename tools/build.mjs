@@ -23,6 +23,7 @@ export async function build({ denyWarnings = false } = {}) {
   const recipe = await readRecipe();
   const compiled = await compileCrate(recipe, setup.toolchain, denyWarnings);
   await bindAndOptimize(recipe, compiled, setup.wasmBindgen);
+  updateDeclarations(recipe, denyWarnings);
   await checkTypes();
   await replaceFolder(DIST, async (folder) => {
     for (const name of readdirSync(WASM).filter((name) => /\.(js|wasm)$/.test(name))) {
@@ -106,7 +107,7 @@ async function bindAndOptimize(recipe, compiled, wasmBindgen) {
   if (isStamped(join(WASM, ".complete"), key)) return;
   await replaceFolder(WASM, async (folder) => {
     const name = recipe["wasm-bindgen"]["out-name"];
-    const bindgen = ["--target", recipe["wasm-bindgen"].target, "--no-typescript", "--out-dir", folder, "--out-name", name];
+    const bindgen = ["--target", recipe["wasm-bindgen"].target, "--out-dir", folder, "--out-name", name];
     await run(wasmBindgen, [...bindgen, compiled]);
     const module = join(folder, `${name}_bg.wasm`);
     const optimizer = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
@@ -119,6 +120,24 @@ async function bindAndOptimize(recipe, compiled, wasmBindgen) {
     rmSync(named);
     stamp(join(folder, ".complete"), key);
   });
+}
+
+/** The worker's view of the module, as wasm-bindgen tells it: www/src/internal/, where git keeps it. */
+function updateDeclarations(recipe, denyWarnings) {
+  const name = `${recipe["wasm-bindgen"]["out-name"]}.d.ts`;
+  const [own] = readFileSync(join(WASM, name), "utf8").split("export type InitInput");
+  const text = `${own
+    .split("\n")
+    // Of no use here, or beyond our language level.
+    .filter((line) => !/\[Symbol\.dispose\]|private constructor|^\/\* (tslint|eslint)/.test(line))
+    .join("\n")
+    .replace(/\n{3,}/g, "\n\n")
+    .trim()}\n\nexport default function init(options: { module_or_path: URL }): Promise<unknown>;\n`;
+  const path = join(root, "www", "src", "internal", name);
+  const head = "// Written by tools/build.mjs from what wasm-bindgen says of src/web: change that.\n";
+  if (existsSync(path) && readFileSync(path, "utf8") === head + text) return;
+  writeFileSync(path, head + text);
+  if (denyWarnings) throw new Trouble(`www/src/internal/${name} was out of date. It is written anew: commit it.`);
 }
 
 /** The whole of www/src against tsconfig.json. */

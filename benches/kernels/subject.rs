@@ -4,7 +4,9 @@ use crate::cases::{Case, Op};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Buffer, Family, Gpu, Graph, Plan, Region, Weight, WeightStore};
 use inkstone::load::repack::planes;
-use inkstone::ops::{Attend, Attention, Conv, Gate, GroupNorm, KvLayer, Linear, Map, Rope, Rows, SPLITS};
+use inkstone::ops::{
+    Attend, Attention, Conv, Gate, GroupNorm, Input, KvLayer, Linear, Map, Rotation, Rows, SPLITS, Splits,
+};
 use inkstone::shape::Shape;
 use pollster::block_on;
 use std::rc::Rc;
@@ -78,10 +80,11 @@ pub fn prepare(gpu: &Rc<Gpu>, case: &Case) -> Subject {
             }
         }
         Op::Merge { n, heads, head_dim } => {
-            let splits = heads * SPLITS * (head_dim + 2);
-            let x = graph.given(&activation(gpu, 1, splits), [splits]);
+            let size = heads * SPLITS * (head_dim + 2);
+            let parts = graph.given(&activation(gpu, 1, size), [size]);
+            let splits = Input::Splits(Splits { parts, heads, value_dim: head_dim });
             for _ in 0..copies {
-                x.merge_linear(&weight(gpu, DType::Q4_0, n, heads * head_dim), head_dim, None, None);
+                splits.linear(&weight(gpu, DType::Q4_0, n, heads * head_dim), Linear::default());
             }
         }
         Op::Conv { n, h, from, to, side } => {
@@ -106,29 +109,15 @@ pub fn prepare(gpu: &Rc<Gpu>, case: &Case) -> Subject {
                 fill(&region);
                 region
             };
-            let kv = KvLayer { k: plane(), v: plane(), capacity, exact: false };
+            let kv = KvLayer { k: plane(), v: plane(), capacity, ring: false, exact: false };
             let frequencies = Buffer::storage(gpu, "frequencies", (head_dim / 2 * 4) as u64).region();
             let state = Buffer::storage(gpu, "state", 1024).region();
             state.write(0, bytemuck::cast_slice(&[before as u32, t as u32]));
-            let rope = Rope {
-                heads,
-                kv_heads,
-                head_dim,
-                dims: head_dim,
-                interleaved: false,
-                frequencies: &frequencies,
-                factor: 1.0,
-                head_norm: None,
-                state: &state,
-            };
-            let width = (heads + 2 * kv_heads) * head_dim;
-            let x = activation(gpu, t, width);
-            let x = graph.given(&x, [t, width]);
-            let attention = Attention { rope, kv: &kv, window: None };
-            match t == 1 && attention.can_decode(gpu) {
-                true => attention.decode(x),
-                false => attention.prefill(x),
-            };
+            let rotation =
+                Some(Rotation { dims: head_dim, interleaved: false, frequencies: &frequencies, factor: 1.0 });
+            let attention = Attention { rotation, ..Attention::new([heads, kv_heads, head_dim], &kv, &state) };
+            let x = activation(gpu, t, attention.row());
+            attention.run(graph.given(&x, [t, attention.row()]));
         }
         Op::GroupNorm { n, h, channels } => {
             let x = activation(gpu, n * h * h, channels);

@@ -2,12 +2,14 @@
 // looks at four keys at a time, so that what it reads, its own memory included, is used four times. From the kernel: what
 // attention_loop lists; heads().
 
+const LOWEST = -3.0e38;
+
 /// For each of four keys a number of each of four queries.
 struct Keys { a: vec4f, b: vec4f, c: vec4f, d: vec4f }
 
 /// The scores of four queries with key s, very low where they don't see it.
 fn seen(score: vec4f, s: u32, begin: vec4u, end: vec4u) -> vec4f {
-    return select(vec4f(-3.0e38), score, (vec4u(s) >= begin) & (vec4u(s) < end));
+    return select(vec4f(LOWEST), score, (vec4u(s) >= begin) & (vec4u(s) < end));
 }
 
 /// Their weights. (Where no query saw a key yet, the highest score is very low, too.)
@@ -29,13 +31,17 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let begin = vec4u(key_begin(end.x), key_begin(end.y), key_begin(end.z), key_begin(end.w));
     // Four queries' quads: a query is a row of the matrix.
     var qs: array<mat4x4f, HEAD_QUADS>;
-    var sums: array<mat4x4f, HEAD_QUADS>;
+    var sums: array<mat4x4f, VALUE_QUADS>;
     for (var d = 0u; d < HEAD_QUADS; d++) {
         qs[d] = transpose(mat4x4f(q_quad(at.x, d), q_quad(at.y, d), q_quad(at.z, d), q_quad(at.w, d))) * p.scale;
-        sums[d] = mat4x4f();
     }
-    var top = vec4f(-3.0e38);
+    for (var d = 0u; d < VALUE_QUADS; d++) { sums[d] = mat4x4f(); }
+    var top = vec4f(LOWEST);
     var total = vec4f();
+    if SINKS {
+        top = vec4f(sink(head, row.x), sink(head, row.y), sink(head, row.z), sink(head, row.w));
+        total = vec4f(1.0);
+    }
     for (var s = begin.x; s < end.w; s += 4u) {
         let keys = min(vec4u(s) + vec4u(0u, 1u, 2u, 3u), vec4u(end.w - 1u));
         let k = vec4u(k_at(head, keys.x), k_at(head, keys.y), k_at(head, keys.z), k_at(head, keys.w));
@@ -45,15 +51,15 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
             scores = Keys(scores.a + m * k_quad(k.x, d), scores.b + m * k_quad(k.y, d),
                           scores.c + m * k_quad(k.z, d), scores.d + m * k_quad(k.w, d));
         }
-        scores = Keys(seen(scores.a, s, begin, end), seen(scores.b, s + 1u, begin, end),
-                      seen(scores.c, s + 2u, begin, end), seen(scores.d, s + 3u, begin, end));
+        scores = Keys(seen(capped(scores.a), s, begin, end), seen(capped(scores.b), s + 1u, begin, end),
+                      seen(capped(scores.c), s + 2u, begin, end), seen(capped(scores.d), s + 3u, begin, end));
         let most = max(top, max(max(scores.a, scores.b), max(scores.c, scores.d)));
         let keep = exp(top - most);
         top = most;
         let w = Keys(weights(scores.a, top), weights(scores.b, top), weights(scores.c, top), weights(scores.d, top));
         total = total * keep + w.a + w.b + w.c + w.d;
         let v = vec4u(v_at(head, keys.x), v_at(head, keys.y), v_at(head, keys.z), v_at(head, keys.w));
-        for (var d = 0u; d < HEAD_QUADS; d++) {
+        for (var d = 0u; d < VALUE_QUADS; d++) {
             let a = v_quad(v.x, d);
             let b = v_quad(v.y, d);
             let c = v_quad(v.z, d);
@@ -65,7 +71,7 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
                               m[3] * keep + w.a * a.w + w.b * b.w + w.c * c.w + w.d * e.w);
         }
     }
-    for (var d = 0u; d < HEAD_QUADS; d++) {
+    for (var d = 0u; d < VALUE_QUADS; d++) {
         let m = transpose(sums[d]);
         put(y_at(head, row.x), d, m[0] / total.x);
         put(y_at(head, row.y), d, m[1] / total.y);

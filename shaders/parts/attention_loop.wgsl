@@ -1,6 +1,7 @@
-// The loop of the tiled attentions over the keys. From the kernel: HEAD_QUADS; queries(); key_end(row), the first key that
+// The loop of the tiled attentions over the keys. From the kernel: HEAD_QUADS, VALUE_QUADS; queries(); key_end(row), the first key that
 // a query does not see; window(), how many before that it sees, 0 for all; q_at(head, row), k_at, v_at and y_at, the
-// elements where heads begin; q_quad(at, quad), k_quad, v_quad, put.
+// elements where heads begin; q_quad(at, quad), k_quad, v_quad, put; capped(score); SINKS, and sink(head, row), a score without a
+// value.
 
 /// What a workgroup makes: a tile of queries, a head, a stretch of the head's values.
 fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
@@ -16,9 +17,9 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let stop = key_end(min(t0 + ROWS - 1u, last));
     var s0 = 0u;
     if window() > 0u { s0 = max(key_end(t0), window()) - window(); }
-    var top = both(LOWEST);
+    var top = tops(head, t0 + tr, last);
     // Of the weights of this invocation's own keys.
-    var total = both(0.0);
+    var total = both(select(0.0, 1.0, SINKS && tc == 0u));
     // Named, not indexed: compilers keep an array in memory. Number j is of a quad 8 (j / QUERY_FOURS) further, and of hi if
     // there is one and j is odd.
     var sums0: Sums; var sums1: Sums; var sums2: Sums; var sums3: Sums; var sums4: Sums;
@@ -76,7 +77,7 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
             for (var i = 0u; i < VALUE_KEYS; i += 8u) {
                 let row = v_at(head, min(s0 + v0 + i + tr, stop - 1u));
                 for (var step = 0u; step < VALUE_STEPS; step++) {
-                    kt[((i + tr) * VALUE_STEPS + step) * 8u + tc] = v_quad(row, min(value + step * 8u, HEAD_QUADS - 1u));
+                    kt[((i + tr) * VALUE_STEPS + step) * 8u + tc] = v_quad(row, min(value + step * 8u, VALUE_QUADS - 1u));
                 }
             }
             workgroupBarrier();

@@ -19,11 +19,20 @@ fn query_columns(at: u32) -> Columns { return columns(qt[at], qt[at + 8u], qt[at
 fn seen(score: vec4f, ends: vec4u, s: u32) -> vec4f {
     var sees = vec4u(s) < ends;
     if window() > 0u { sees = sees & (vec4u(s + window()) >= ends); }
-    return select(vec4f(LOWEST), score * p.scale, sees);
+    return select(vec4f(LOWEST), capped(score * p.scale), sees);
 }
 
 fn key_ends(row: u32) -> vec4u {
     return vec4u(key_end(row), key_end(row + 8u), key_end(row + 16u), key_end(row + 24u));
+}
+
+/// Where the highest scores of an invocation's queries begin.
+fn tops(head: u32, row: u32, last: u32) -> Fours {
+    if !SINKS { return both(LOWEST); }
+    let lo = min(vec4u(row) + vec4u(0u, 8u, 16u, 24u), vec4u(last));
+    let hi = min(vec4u(row) + vec4u(32u, 40u, 48u, 56u), vec4u(last));
+    return Fours(vec4f(sink(head, lo.x), sink(head, lo.y), sink(head, lo.z), sink(head, lo.w)),
+                 vec4f(sink(head, hi.x), sink(head, hi.y), sink(head, hi.z), sink(head, hi.w)));
 }
 
 fn share(tr: u32, tc: u32, v: Fours) {
@@ -44,7 +53,7 @@ fn put_weights(s: u32, tr: u32, w: Fours) {
 }
 
 fn put_row(head: u32, row: u32, quad: u32, v: vec4f) {
-    if row < queries() && quad < HEAD_QUADS { put(y_at(head, row), quad, v); }
+    if row < queries() && quad < VALUE_QUADS { put(y_at(head, row), quad, v); }
 }
 
 fn put_sums(head: u32, row: u32, quad: u32, s: Sums, total: vec4f) {

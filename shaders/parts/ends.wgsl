@@ -7,8 +7,9 @@ const BIAS = 1u;
 const RESIDUAL = 2u;
 const CHANNELS = 4u;
 const GATED = 8u;
-const GEGLU = 16u;
-// From bit 8 on the activation: 0 none, 1 silu, 2 gelu, 3 quick_gelu, 4 relu.
+const CAPPED = 128u;
+// Bits 4 to 6: the kind of gate, as part `gates` numbers them.
+// From bit 8 on the activation: 0 none, 1 silu, 2 gelu, 3 quick_gelu, 4 relu, 5 gelu_tanh, 6 relu squared.
 
 fn ends() -> u32 { return select(ENDS, p.ends, ENDS == UNKNOWN); }
 
@@ -20,6 +21,8 @@ fn activate4(x: vec4f) -> vec4f {
         case 2u: { return gelu4(x); }
         case 3u: { return x / (1.0 + exp(-1.702 * x)); }
         case 4u: { return max(x, vec4f()); }
+        case 5u: { return gelu_tanh4(x); }
+        case 6u: { return max(x, vec4f()) * max(x, vec4f()); }
         default: { return x; }
     }
 }

@@ -13,3 +13,8 @@ fn gelu(x: f32) -> f32 { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
 
 /// x * Phi(x) of each.
 fn gelu4(x: vec4f) -> vec4f { return vec4f(gelu(x.x), gelu(x.y), gelu(x.z), gelu(x.w)); }
+
+/// x / 2 * (1 + tanh(z)) of each, z = sqrt(2 / pi) * (x + 0.044715 x^3); and (1 + tanh(z)) / 2 = 1 / (1 + exp(-2 z)).
+fn gelu_tanh4(x: vec4f) -> vec4f {
+    return x / (1.0 + exp(-1.5957691216057308 * (x + 0.044715 * x * x * x)));
+}

@@ -1,4 +1,4 @@
-//! What metadata mean: the configurations of language models and of image models, whichever file they come from.
+//! The meaning of metadata: configurations of language models and of image models, whichever file they come from.
 //!
 //! Nothing here reads a file or sees a GPU.
 

@@ -17,9 +17,9 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// Parse the start of a file of `file_len` bytes; `file` names it in errors.
+    /// Parses the start of a file of `file_len` bytes; `file` names it in errors.
     ///
-    /// Checked: that every count, length and offset fits the file, that tensors are aligned, do not overlap and have
+    /// Checks that every count, length and offset fits the file, that tensors are aligned, do not overlap and have
     /// names of their own, that strings are UTF-8. [`Error::Format`] if not; [`Error::Unsupported`] for another
     /// version, for big-endian files and for encodings of weights that [`DType`] does not have.
     pub fn parse(head: &[u8], file_len: u64, file: &str) -> Result<Parsed<Gguf>> {
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         Stop::Bad(Error::format(self.file, what))
     }
 
-    /// Refuse `count` things of at least `size` bytes each if they cannot all lie ahead.
+    /// Refuses `count` things of at least `size` bytes each if they cannot all lie ahead.
     fn room(&self, count: u64, size: u64) -> Step<()> {
         let end = count.checked_mul(size).and_then(|n| n.checked_add(self.pos));
         match end {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         self.take(len)
     }
 
-    /// A string; `what` says which in the error.
+    /// Reads a string; `what` says which in the error.
     fn string(&mut self, what: &str) -> Step<&'a str> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|_| self.bad(format!("{what} is not UTF-8 text: the file is damaged")))
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// `count` numbers of `N` bytes each. The bytes are there before the list is allocated.
+    /// Reads `count` numbers of `N` bytes each. The bytes are there before the list is allocated.
     fn numbers<const N: usize, T>(&mut self, count: u64, number: fn([u8; N]) -> T) -> Step<Vec<T>> {
         self.room(count, N as u64)?;
         let bytes = self.take(count * N as u64)?;
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
 
     fn strings(&mut self, count: u64, key: &str) -> Step<Strings> {
         self.room(count, 8)?;
-        // Once over the lengths, so that the second pass allocates exactly once, for bytes that are there.
+        // Goes once over the lengths, so that the second pass allocates exactly once, for bytes that are there.
         let (start, mut total) = (self.pos, 0);
         for _ in 0..count {
             total += self.bytes()?.len();
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
         Ok(tensors)
     }
 
-    /// One description; its offset still counts from the start of the tensors' bytes.
+    /// Reads one description; its offset still counts from the start of the tensors' bytes.
     fn tensor(&mut self) -> Step<TensorInfo> {
         let name = self.string("a tensor's name")?;
         if name.is_empty() {

@@ -50,35 +50,35 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// An empty list with room for `count` strings of `bytes` bytes together.
+    /// Returns an empty list with room for `count` strings of `bytes` bytes together.
     pub(super) fn with_capacity(count: usize, bytes: usize) -> Self {
         Strings { text: String::with_capacity(bytes), ends: Vec::with_capacity(count) }
     }
 
-    /// Add a string at the end.
+    /// Appends a string.
     pub(super) fn push(&mut self, string: &str) {
         self.text.push_str(string);
         self.ends.push(u32::try_from(self.text.len()).expect("the strings of one header fit 32 bits"));
     }
 
-    /// How many strings.
+    /// Returns how many strings there are.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no strings.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The string at `index`, if there is one.
+    /// Returns the string at `index`, if there is one.
     pub fn get(&self, index: usize) -> Option<&str> {
         let end = *self.ends.get(index)? as usize;
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         Some(&self.text[start..end])
     }
 
-    /// All of them in order.
+    /// Returns all of them in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.len()).map(|i| self.get(i).unwrap_or_default())
     }
@@ -102,7 +102,8 @@ pub struct Metadata {
     values: BTreeMap<String, Value>,
 }
 
-/// An iterator over the whole numbers of an array as `i128`, which holds every integer type; `None` for other arrays.
+/// Returns an iterator over the whole numbers of an array as `i128`, which holds every integer type; `None` for other
+/// arrays.
 fn integers(array: &Array) -> Option<Box<dyn Iterator<Item = i128> + '_>> {
     Some(match array {
         Array::U8(v) => Box::new(v.iter().map(|&x| x.into())),
@@ -142,49 +143,49 @@ impl Value {
 }
 
 impl Metadata {
-    /// Metadata made of `values`; `file` names their origin in errors.
+    /// Makes metadata of `values`; `file` names their origin in errors.
     pub fn new(file: impl Into<String>, values: BTreeMap<String, Value>) -> Self {
         Metadata { file: file.into(), values }
     }
 
-    /// The file that these values came from, for errors.
+    /// Returns the file that these values came from, for errors.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The value under `key`.
+    /// Returns the value under `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
-    /// Every key with its value, sorted by key.
+    /// Returns every key with its value, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.values.iter().map(|(k, v)| (k.as_str(), v))
     }
 
-    /// The value under `key` as `read` sees it; `wanted` says in the error what that would have been.
+    /// Returns the value under `key` as `read` sees it; `wanted` says in the error what that would have been.
     fn read<'a, T>(&'a self, key: &str, wanted: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
         let Some(value) = self.values.get(key) else { return Ok(None) };
         let fit = || Error::format(&self.file, format!("metadata `{key}` is not {wanted}: the file is damaged"));
         read(value).map(Some).ok_or_else(fit)
     }
 
-    /// A whole number that 32 bits hold.
+    /// Returns a whole number that 32 bits hold.
     pub fn u32(&self, key: &str) -> Result<Option<u32>> {
         self.read(key, "a whole number of 32 bits", |v| u32::try_from(v.integer()?).ok())
     }
 
-    /// A whole number that is not negative.
+    /// Returns a whole number that is not negative.
     pub fn u64(&self, key: &str) -> Result<Option<u64>> {
         self.read(key, "a whole number from zero up", |v| u64::try_from(v.integer()?).ok())
     }
 
-    /// A number, rounded to single precision.
+    /// Returns a number, rounded to single precision.
     pub fn f32(&self, key: &str) -> Result<Option<f32>> {
         self.read(key, "a number", |v| Some(v.float()? as f32))
     }
 
-    /// A truth value, which some writers store as 0 or 1.
+    /// Returns a truth value, which some writers store as 0 or 1.
     pub fn bool(&self, key: &str) -> Result<Option<bool>> {
         self.read(key, "a truth value", |v| match (v, v.integer()) {
             (Value::Bool(b), _) => Some(*b),
@@ -193,17 +194,17 @@ impl Metadata {
         })
     }
 
-    /// A string.
+    /// Returns a string.
     pub fn str(&self, key: &str) -> Result<Option<&str>> {
         self.read(key, "a string", |v| if let Value::String(s) = v { Some(s.as_str()) } else { None })
     }
 
-    /// An array of strings.
+    /// Returns an array of strings.
     pub fn strings(&self, key: &str) -> Result<Option<&Strings>> {
         self.read(key, "an array of strings", |v| if let Value::Array(Array::Strings(s)) = v { Some(s) } else { None })
     }
 
-    /// An array of numbers, each rounded to single precision.
+    /// Returns an array of numbers, each rounded to single precision.
     pub fn f32s(&self, key: &str) -> Result<Option<Vec<f32>>> {
         self.read(key, "an array of numbers", |v| match v {
             Value::Array(Array::F32(v)) => Some(v.clone()),
@@ -213,7 +214,7 @@ impl Metadata {
         })
     }
 
-    /// An array of whole numbers that 32 bits with a sign hold.
+    /// Returns an array of whole numbers that 32 bits with a sign hold.
     pub fn i32s(&self, key: &str) -> Result<Option<Vec<i32>>> {
         self.read(key, "an array of whole numbers of 32 bits", |v| match v {
             Value::Array(Array::I32(v)) => Some(v.clone()),
@@ -222,7 +223,7 @@ impl Metadata {
         })
     }
 
-    /// An array of whole numbers that 32 bits without a sign hold.
+    /// Returns an array of whole numbers that 32 bits without a sign hold.
     pub fn u32s(&self, key: &str) -> Result<Option<Vec<u32>>> {
         self.read(key, "an array of whole numbers from zero up", |v| match v {
             Value::Array(Array::U32(v)) => Some(v.clone()),
@@ -231,7 +232,7 @@ impl Metadata {
         })
     }
 
-    /// An array of truth values, which some writers store as 0 and 1.
+    /// Returns an array of truth values, which some writers store as 0 and 1.
     pub fn bools(&self, key: &str) -> Result<Option<Vec<bool>>> {
         self.read(key, "an array of truth values", |v| match v {
             Value::Array(Array::Bool(v)) => Some(v.clone()),

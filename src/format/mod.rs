@@ -8,6 +8,7 @@ pub mod gguf;
 pub(crate) mod json;
 pub mod metadata;
 pub mod safetensors;
+pub(crate) mod variants;
 
 use crate::{Error, Result, dtype::DType};
 
@@ -26,7 +27,7 @@ pub struct TensorInfo {
     pub bytes: u64,
 }
 
-/// What parsing the start of a file gave.
+/// The result of parsing the start of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed<T> {
     /// The whole header was there.
@@ -40,12 +41,12 @@ pub enum Parsed<T> {
 /// pieces and its merges, takes about 20 MB.)
 const MAX_HEADER: u64 = 100_000_000;
 
-/// What to ask for when `need` bytes are needed, `have` are there and the file has `file_len`.
+/// Returns how many bytes to ask for when `need` bytes are needed, `have` are there and the file has `file_len`.
 fn ask(need: u64, have: usize, file_len: u64) -> u64 {
     need.max(2 * have as u64).max(64 << 10).min(file_len)
 }
 
-/// The error for bytes that evidently are something else than a model: what servers send in its place.
+/// Returns the error for bytes that are evidently not a model but an answer that servers send in its place.
 fn impostor(head: &[u8], file: &str) -> Option<Error> {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if text.starts_with(b"<") {
@@ -58,7 +59,7 @@ fn impostor(head: &[u8], file: &str) -> Option<Error> {
     None
 }
 
-/// Refuse a name that comes twice.
+/// Refuses a name that comes twice.
 fn check_names<'a>(names: impl Iterator<Item = &'a str>, file: &str) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for name in names {
@@ -69,7 +70,7 @@ fn check_names<'a>(names: impl Iterator<Item = &'a str>, file: &str) -> Result<(
     Ok(())
 }
 
-/// Sort by position and refuse tensors that share bytes.
+/// Sorts by position and refuses tensors that share bytes.
 fn sort_apart(tensors: &mut [TensorInfo], file: &str) -> Result<()> {
     // The length decides between equal offsets: an empty tensor may lie where another begins.
     tensors.sort_by_key(|t| (t.offset, t.bytes));

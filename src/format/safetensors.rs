@@ -64,9 +64,9 @@ impl<'de> Deserialize<'de> for Header {
 }
 
 impl SafeTensors {
-    /// Parse the start of a file of `file_len` bytes; `file` names it in errors.
+    /// Parses the start of a file of `file_len` bytes; `file` names it in errors.
     ///
-    /// Checked: that the header, every shape and every offset fit the file, that tensors do not overlap and have names
+    /// Checks that the header, every shape and every offset fit the file, that tensors do not overlap and have names
     /// of their own. [`Error::Format`] if not. Whether one of [`SafeTensors::others`] matters is for the caller to say.
     pub fn parse(head: &[u8], file_len: u64, file: &str) -> Result<Parsed<Self>> {
         let short = || Error::format(file, "the file ends within its header: download it again");
@@ -109,7 +109,7 @@ impl SafeTensors {
     }
 }
 
-/// The header's `text`; the tensors' bytes are those from `start` to `file_len`.
+/// Parses the header's `text`; the tensors' bytes are those from `start` to `file_len`.
 fn header(text: &[u8], start: u64, file_len: u64, file: &str) -> Result<SafeTensors> {
     let Header { entries, metadata } = json::parse(text, file)?;
     check_names(entries.iter().map(|(name, _)| name.as_str()), file)?;
@@ -154,9 +154,9 @@ pub struct ShardIndex {
 }
 
 impl ShardIndex {
-    /// Parse the text of the index; `file` names it in errors.
+    /// Parses the text of the index; `file` names it in errors.
     ///
-    /// Checked: that there are tensors, each once, and that file names stay within the folder.
+    /// Checks that there are tensors, each once, and that file names stay within the folder.
     pub fn parse(text: &[u8], file: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Index {
@@ -177,7 +177,7 @@ impl ShardIndex {
         Ok(ShardIndex { weight_map: entries.into_iter().collect() })
     }
 
-    /// The file names, each once, sorted.
+    /// Returns the file names, each once, sorted.
     pub fn files(&self) -> Vec<&str> {
         let mut files: Vec<&str> = self.weight_map.values().map(String::as_str).collect();
         files.sort_unstable();

@@ -1,28 +1,29 @@
-//! Buffers that count themselves and leave nothing behind.
+//! Buffers on the GPU. The device counts them, and their memory is freed with their last owner.
 
-use super::device::{Gpu, count};
+use super::counters::count;
+use super::device::Gpu;
 use crate::{Error, Result};
 use std::rc::Rc;
 
-/// A buffer on the GPU; destroyed when the last owner lets go.
+/// A buffer on the GPU; destroyed with its last owner.
 pub struct Buffer {
     pub(super) raw: wgpu::Buffer,
     gpu: Rc<Gpu>,
 }
 
 impl Buffer {
-    /// A zeroed storage buffer of `bytes` bytes (rounded up to 4) that can be copied from and to.
+    /// Makes a zeroed storage buffer of `bytes` bytes (rounded up to 4) that can be copied from and to.
     pub fn storage(gpu: &Rc<Gpu>, label: &str, bytes: u64) -> Rc<Buffer> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         Buffer::new(gpu, label, bytes, usage)
     }
 
-    /// A uniform buffer.
+    /// Makes a uniform buffer.
     pub(super) fn uniform(gpu: &Rc<Gpu>, label: &str, bytes: u64) -> Rc<Buffer> {
         Buffer::new(gpu, label, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
     }
 
-    /// A buffer that the host can read.
+    /// Makes a buffer that the host can read.
     pub(super) fn staging(gpu: &Rc<Gpu>, label: &str, bytes: u64) -> Rc<Buffer> {
         Buffer::new(gpu, label, bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
@@ -42,7 +43,7 @@ impl Buffer {
         Rc::new(Buffer { raw, gpu: gpu.clone() })
     }
 
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     pub fn size(&self) -> u64 {
         self.raw.size()
     }
@@ -53,7 +54,7 @@ impl Buffer {
         self.gpu.queue.write_buffer(&self.raw, offset, bytes);
     }
 
-    /// The whole buffer as a region.
+    /// Returns the whole buffer as a region.
     pub fn region(self: &Rc<Self>) -> Region {
         Region { buffer: self.clone(), offset: 0, size: self.size() }
     }
@@ -73,7 +74,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::TooLarge`] if one finds no memory.
     pub async fn allocate<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
-        // A buffer that is larger than any may be is no valid one, rather than one without memory.
+        // A buffer that is larger than the limit is reported as invalid, not as out of memory.
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
@@ -90,7 +91,7 @@ impl Gpu {
     }
 }
 
-/// A range of a buffer: what a binding binds.
+/// A range of a buffer, as a binding takes it.
 #[derive(Clone)]
 pub struct Region {
     /// The buffer.
@@ -108,7 +109,7 @@ impl Region {
         self.buffer.write(self.offset + at, bytes);
     }
 
-    /// A part of this region, `offset` (a multiple of 256) and `size` in bytes.
+    /// Returns a part of this region, `offset` (a multiple of 256) and `size` in bytes.
     pub fn sub(&self, offset: u64, size: u64) -> Region {
         assert!(offset + size <= self.size, "a sub-region past the end of its region");
         Region { buffer: self.buffer.clone(), offset: self.offset + offset, size }

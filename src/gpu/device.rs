@@ -1,110 +1,24 @@
-//! The device: what the adapter offers, as a tier and a family, and how often we asked it for something.
+//! The device: the capabilities of its adapter, and its options.
 
-use super::kernel::Pipelines;
+use super::counters::Counters;
+use super::kernel::Variant;
+use super::pipelines::{Pipeline, Pipelines};
+use super::tier::{Family, Tier};
 use crate::{Error, Result};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-/// What a device can do; each tier includes those before it. Everything works on [`Tier::Base`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
-    /// Core WebGPU at its default limits.
-    Base,
-    /// Subgroup operations as well.
-    Subgroups,
-    /// 16-bit floating-point arithmetic as well.
-    F16,
-}
-
-impl Tier {
-    /// The name in options and in `info.tier`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::Base => "base",
-            Tier::Subgroups => "subgroups",
-            Tier::F16 => "f16",
-        }
-    }
-
-    /// The tier with this name.
-    pub fn from_name(name: &str) -> Option<Tier> {
-        [Tier::Base, Tier::Subgroups, Tier::F16].into_iter().find(|t| t.name() == name)
-    }
-}
-
-/// Which row of the tables of kernel variants an adapter gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // vendors' names
-pub enum Family {
-    /// An adapter that computes on the CPU: barriers cost more than arithmetic, so kernels have none.
-    Software,
-    /// Any GPU without a row of its own.
-    Generic,
-    Apple,
-    Nvidia,
-    Amd,
-    Intel,
-    Qualcomm,
-    Arm,
-}
-
-impl Family {
-    const NAMES: [(Family, &'static str); 8] = [
-        (Family::Software, "software"),
-        (Family::Generic, "generic"),
-        (Family::Apple, "apple"),
-        (Family::Nvidia, "nvidia"),
-        (Family::Amd, "amd"),
-        (Family::Intel, "intel"),
-        (Family::Qualcomm, "qualcomm"),
-        (Family::Arm, "arm"),
-    ];
-
-    /// The name in options.
-    pub fn name(self) -> &'static str {
-        Family::NAMES.into_iter().find(|(f, _)| *f == self).map_or("generic", |(_, n)| n)
-    }
-
-    /// The family with this name; `None` also for `"auto"`.
-    pub fn from_name(name: &str) -> Option<Family> {
-        Family::NAMES.into_iter().find(|(_, n)| *n == name).map(|(f, _)| f)
-    }
-
-    /// The family that an adapter's own description points to.
-    fn detect(description: &str, software: bool) -> Family {
-        let d = description.to_lowercase();
-        let has = |words: &[&str]| words.iter().any(|w| d.contains(w));
-        if software || has(&["swiftshader", "llvmpipe", "lavapipe", "basic render"]) {
-            Family::Software
-        } else if has(&["apple", "metal-3"]) {
-            Family::Apple
-        } else if has(&["nvidia", "geforce"]) {
-            Family::Nvidia
-        } else if has(&["amd", "radeon"]) {
-            Family::Amd
-        } else if has(&["intel"]) {
-            Family::Intel
-        } else if has(&["qualcomm", "adreno"]) {
-            Family::Qualcomm
-        } else if has(&["arm", "mali"]) {
-            Family::Arm
-        } else {
-            Family::Generic
-        }
-    }
-}
-
-/// What the caller wants of the device.
+/// Options for opening a device.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
     /// The highest tier allowed.
     pub tier: Option<Tier>,
-    /// Kernel variants to use, whatever the adapter is.
+    /// The family whose kernel variants are used, whatever the adapter is.
     pub family: Option<Family>,
     /// Prefer the adapter that draws less power.
     pub low_power: bool,
-    /// What the browser says of its adapter and wgpu does not pass on: vendor, architecture, description.
+    /// The browser's description of its adapter, which wgpu does not pass on: vendor, architecture, description.
     pub description: String,
     /// The browser's device will have subgroups although wgpu does not list them.
     pub subgroups: bool,
@@ -118,7 +32,7 @@ pub struct GpuOptions {
     pub llvmpipe: Option<bool>,
 }
 
-/// What was found.
+/// Capabilities of the opened adapter.
 #[derive(Clone, Debug)]
 pub struct Adapter {
     /// The adapter's name for people.
@@ -144,36 +58,11 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Two dimensions of a grid that have room for `n` workgroups.
+    /// Returns two dimensions of a grid that have room for `n` workgroups.
     pub fn folded(&self, n: usize) -> [usize; 2] {
         let x = n.clamp(1, self.max_grid);
         [x, n.max(1).div_ceil(x)]
     }
-}
-
-/// How often the device was asked for something since it was opened.
-#[derive(Default, Debug)]
-#[allow(missing_docs)] // the names say it all
-pub struct Counters {
-    pub buffers: Cell<u64>,
-    pub bind_groups: Cell<u64>,
-    pub pipelines: Cell<u64>,
-    pub modules: Cell<u64>,
-    pub submits: Cell<u64>,
-    pub passes: Cell<u64>,
-    pub dispatches: Cell<u64>,
-    pub writes: Cell<u64>,
-    pub reads: Cell<u64>,
-    pub bytes_read: Cell<u64>,
-    /// Bytes of live GPU buffers.
-    pub live_bytes: Cell<u64>,
-    /// The most that `live_bytes` was since [`Gpu::watch_peak`].
-    pub peak_bytes: Cell<u64>,
-}
-
-/// Adds to one of the [`Counters`].
-pub(super) fn count(c: &Cell<u64>, n: u64) {
-    c.set(c.get() + n);
 }
 
 /// An open device. Shared by reference counting; one per page.
@@ -186,7 +75,7 @@ pub struct Gpu {
     pub(super) choices: Cell<u32>,
     /// A bit for each suite of kernels.
     pub(super) tested: Cell<u32>,
-    /// The first error that no scope caught, or why the device was lost.
+    /// The first error that no error scope caught, or the reason why the device was lost.
     trouble: Arc<Mutex<Option<String>>>,
 }
 
@@ -290,22 +179,29 @@ impl Gpu {
         }))
     }
 
-    /// What the adapter is and what of it is in use.
+    /// Returns the capabilities of its adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
-    /// How often the device was asked for something.
+    /// Returns the counters of what the device was asked for.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Begins to look for the most bytes that are live at a time anew.
+    /// Returns the pipeline of a variant, made on first use. Call inside an error scope: see `Plan`.
+    pub(super) fn pipeline(&self, variant: &Variant) -> Rc<Pipeline> {
+        let needed = variant.tier();
+        assert!(needed <= self.adapter.tier, "{} needs a higher tier than the device has", variant.label());
+        self.pipelines.borrow_mut().pipeline(&self.device, &self.counters, variant)
+    }
+
+    /// Resets [`Counters::peak_bytes`] to the bytes that are live now.
     pub fn watch_peak(&self) {
         self.counters.peak_bytes.set(self.counters.live_bytes.get());
     }
 
-    /// Whether [`Gpu::set_tested`] was called for this suite of kernels.
+    /// Returns whether [`Gpu::set_tested`] was called for this suite of kernels.
     pub fn is_tested(&self, suite: u32) -> bool {
         self.tested.get() & 1 << suite != 0
     }
@@ -333,7 +229,8 @@ impl Drop for Gpu {
     }
 }
 
-/// The limits to ask for: the defaults of WebGPU, raised to the adapter's own where that only makes things faster.
+/// Returns the limits to ask for: the defaults of WebGPU, raised to the adapter's own where that only makes things
+/// faster.
 fn limits(adapter: &wgpu::Limits, base_only: bool) -> wgpu::Limits {
     let mut limits = wgpu::Limits::default();
     if !base_only {

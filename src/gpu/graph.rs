@@ -3,16 +3,14 @@
 use super::buffer::Region;
 use super::device::Gpu;
 use super::kernel::{Access, Kernel, Params, Part, Variant};
+use super::rows::{row_bytes, row_stride};
 use super::weight::Slice;
 use crate::shape::Shape;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// Rows of activations start at a multiple of this many elements, so that kernels load four at a time.
-pub const ROW_ALIGN: usize = 4;
-
-/// What a binding of a dispatch is bound to.
+/// The thing that a binding of a dispatch is bound to.
 pub(super) enum Operand {
     Tensor(usize),
     Region(Region),
@@ -20,7 +18,7 @@ pub(super) enum Operand {
     Nothing,
 }
 
-pub(super) struct Node {
+pub(super) struct RecordedDispatch {
     pub variant: Variant,
     pub operands: Vec<Operand>,
     pub params: Vec<u8>,
@@ -39,15 +37,15 @@ pub(super) enum Home {
     Given(Region),
 }
 
-pub(super) struct Activation {
+pub(super) struct RecordedTensor {
     pub bytes: u64,
     pub home: Home,
 }
 
 #[derive(Default)]
 pub(super) struct Recording {
-    pub tensors: Vec<Activation>,
-    pub nodes: Vec<Node>,
+    pub tensors: Vec<RecordedTensor>,
+    pub nodes: Vec<RecordedDispatch>,
 }
 
 /// A forward pass being recorded.
@@ -66,24 +64,24 @@ pub struct Tensor<'g> {
 }
 
 impl<'g> Tensor<'g> {
-    /// The graph it belongs to.
+    /// Returns the graph it belongs to.
     pub fn graph(self) -> &'g Graph {
         self.graph
     }
 
-    /// Its shape, outermost first.
+    /// Returns its shape, outermost first.
     pub fn shape(self) -> Shape {
         self.shape
     }
 
-    /// `[rows, last dimension]`.
+    /// Returns `[rows, last dimension]`.
     pub fn rows(self) -> [usize; 2] {
         self.shape.rows()
     }
 
-    /// Elements from one row to the next.
+    /// Returns the number of elements from one row to the next.
     pub fn stride(self) -> usize {
-        self.shape.last().next_multiple_of(ROW_ALIGN)
+        row_stride(self.shape.last())
     }
 
     /// Keeps this tensor's memory after the run, for reading or for another graph.
@@ -94,37 +92,37 @@ impl<'g> Tensor<'g> {
 }
 
 impl Graph {
-    /// An empty graph.
+    /// Makes an empty graph.
     pub fn new(gpu: &Rc<Gpu>) -> Self {
         Graph { gpu: gpu.clone(), band: None, recording: RefCell::default() }
     }
 
-    /// An empty graph that is run once for each band of a picture's rows: word 0 of `band` moves the rows that its feature
-    /// maps hold, word 1 numbers the band.
+    /// Makes an empty graph that is run once for each band of a picture's rows: word 0 of `band` moves the rows that
+    /// its feature maps hold, word 1 numbers the band.
     pub fn banded(gpu: &Rc<Gpu>, band: &Region) -> Self {
         Graph { band: Some(band.clone()), ..Graph::new(gpu) }
     }
 
-    /// The state of a banded graph.
+    /// Returns the state of a banded graph.
     ///
     /// # Panics
-    /// If the graph is none.
+    /// If the graph is not a banded one.
     #[track_caller]
     pub fn band(&self) -> &Region {
         self.band.as_ref().expect("rows that move belong to a banded graph")
     }
 
-    /// The device it is for.
+    /// Returns the device it is for.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
     }
 
-    /// A new activation, undefined until an op writes it.
+    /// Makes a new activation, undefined until an op writes it.
     pub fn tensor(&self, shape: impl Into<Shape>) -> Tensor<'_> {
         self.add(shape.into(), Home::Shared)
     }
 
-    /// An activation in memory given from outside: an input, or what another plan kept.
+    /// Makes an activation in memory given from outside: an input, or what another plan kept.
     #[track_caller]
     pub fn given(&self, region: &Region, shape: impl Into<Shape>) -> Tensor<'_> {
         let t = self.add(shape.into(), Home::Given(region.clone()));
@@ -135,16 +133,16 @@ impl Graph {
 
     fn add(&self, shape: Shape, home: Home) -> Tensor<'_> {
         let [rows, last] = shape.rows();
-        let bytes = rows as u64 * last.next_multiple_of(ROW_ALIGN) as u64 * 4;
+        let bytes = rows as u64 * row_bytes(last);
         let mut recording = self.recording.borrow_mut();
-        recording.tensors.push(Activation { bytes, home });
+        recording.tensors.push(RecordedTensor { bytes, home });
         Tensor { graph: self, id: recording.tensors.len() - 1, shape }
     }
 
     /// Starts recording a dispatch of a kernel; its bindings follow in their order.
     #[track_caller]
     pub fn op(&self, kernel: &'static Kernel) -> OpBuilder<'_> {
-        let node = Node {
+        let node = RecordedDispatch {
             variant: Variant::new(kernel),
             operands: Vec::with_capacity(kernel.bindings.len()),
             params: Vec::new(),
@@ -155,12 +153,12 @@ impl Graph {
         OpBuilder { graph: self, node }
     }
 
-    /// How many dispatches are recorded.
+    /// Returns how many dispatches are recorded.
     pub fn dispatches(&self) -> usize {
         self.recording.borrow().nodes.len()
     }
 
-    /// The variants in use, for checks.
+    /// Returns the variants in use, for checks.
     pub fn variants(&self) -> Vec<Variant> {
         self.recording.borrow().nodes.iter().map(|n| n.variant.clone()).collect()
     }
@@ -170,7 +168,7 @@ impl Graph {
 #[must_use = "nothing is recorded before `dispatch`"]
 pub struct OpBuilder<'g> {
     graph: &'g Graph,
-    node: Node,
+    node: RecordedDispatch,
 }
 
 impl<'g> OpBuilder<'g> {
@@ -211,6 +209,14 @@ impl<'g> OpBuilder<'g> {
     pub fn region(mut self, region: &Region) -> Self {
         self.node.operands.push(Operand::Region(region.clone()));
         self
+    }
+
+    /// Binds a region next, or nothing.
+    pub fn region_or_nothing(self, region: Option<&Region>) -> Self {
+        match region {
+            Some(region) => self.region(region),
+            None => self.nothing(),
+        }
     }
 
     /// Binds the two planes of a weight's slice next.
@@ -266,7 +272,7 @@ impl<'g> OpBuilder<'g> {
         assert_eq!(self.node.params.is_empty(), kernel.fields.is_empty(), "{} and its parameters", kernel.name);
         let most = self.graph.gpu().adapter().max_grid;
         assert!(grid.iter().all(|n| (1..=most).contains(n)), "{}: a grid of {grid:?} workgroups", kernel.name);
-        let node = Node { grid: grid.map(|n| n as u32), ..self.node };
+        let node = RecordedDispatch { grid: grid.map(|n| n as u32), ..self.node };
         self.graph.recording.borrow_mut().nodes.push(node);
     }
 
@@ -287,8 +293,8 @@ impl<'g> OpBuilder<'g> {
     }
 }
 
-impl Node {
-    /// The tensors read or written, with how.
+impl RecordedDispatch {
+    /// Returns the tensors read or written, with how.
     pub fn tensors(&self) -> impl Iterator<Item = (usize, Access)> {
         self.operands.iter().zip(self.variant.kernel.bindings).filter_map(|(o, a)| match o {
             Operand::Tensor(id) => Some((*id, *a)),
@@ -299,7 +305,7 @@ impl Node {
 
 /// A value for an `override`.
 pub trait Override {
-    /// As WebGPU takes it.
+    /// Returns the number that WebGPU takes for it.
     fn number(self) -> f64;
 }
 

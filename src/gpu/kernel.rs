@@ -1,8 +1,6 @@
-//! Kernels: WGSL text with slots, the parts that fill them, and the pipelines made of both.
+//! Kernels: WGSL text with slots, and the parts that fill them.
 
-use super::device::{Gpu, Tier, count};
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use super::tier::Tier;
 
 /// How a binding of group 0 is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +50,8 @@ macro_rules! __wgsl {
 }
 pub use __wgsl as wgsl;
 
-/// WGSL without comments and indentation, which nobody need download; lines keep their numbers. The first N bytes, and how many
-/// there are. Runs while compiling.
+/// Strips comments and indentation from WGSL to keep the download small; lines keep their numbers. Returns the first N
+/// bytes, and how many there are. Runs at compile time.
 #[doc(hidden)]
 pub const fn bare<const N: usize>(text: &str) -> ([u8; N], usize) {
     let text = text.as_bytes();
@@ -112,13 +110,13 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// A kernel whose slots are still empty.
+    /// Makes a kernel whose slots are still empty.
     pub fn new(kernel: &'static Kernel) -> Self {
         Variant { kernel, parts: Vec::new(), overrides: Vec::new(), consts: Vec::new() }
     }
 
-    /// The WGSL text: a prologue of at most two lines, the kernel, the parts. `web`: for a browser, where subgroup
-    /// operations must be enabled by name (naga, natively, knows no such name).
+    /// Returns the WGSL text: a prologue of at most two lines, the kernel, the parts. `web`: for a browser, where
+    /// subgroup operations must be enabled by name (naga, natively, knows no such name).
     pub fn source(&self, web: bool) -> String {
         let mut text = String::new();
         if web && self.parts.iter().any(|p| p.subgroups) {
@@ -137,7 +135,7 @@ impl Variant {
         text
     }
 
-    /// A name for people and messages, unique among variants: `linear_vec+weight_q4_1+reduce_serial WG=16`.
+    /// Returns a name for people and messages, unique among variants: `linear_vec+weight_q4_1+reduce_serial WG=16`.
     pub fn label(&self) -> String {
         let mut label = self.kernel.name.to_string();
         for part in &self.parts {
@@ -153,12 +151,12 @@ impl Variant {
         label
     }
 
-    /// The tier a device must have for this variant.
+    /// Returns the tier a device must have for this variant.
     pub fn tier(&self) -> Tier {
         if self.parts.iter().any(|p| p.subgroups) { Tier::Subgroups } else { Tier::Base }
     }
 
-    /// The file and line that a line of [`Variant::source`] came from, for messages.
+    /// Returns the file and line that a line of [`Variant::source`] came from, for messages.
     pub fn locate(&self, web: bool, line: usize) -> String {
         let mut at = usize::from(web && self.parts.iter().any(|p| p.subgroups)) + usize::from(!self.consts.is_empty());
         let files = std::iter::once((format!("{}.wgsl", self.kernel.name), self.kernel.source))
@@ -171,100 +169,5 @@ impl Variant {
             at += lines;
         }
         format!("line {line}")
-    }
-}
-
-/// A compiled variant.
-pub(super) struct Pipeline {
-    pub raw: wgpu::ComputePipeline,
-    pub tensors: Rc<wgpu::BindGroupLayout>,
-    pub params: Option<Rc<wgpu::BindGroupLayout>>,
-}
-
-/// Everything compiled so far on a device.
-#[derive(Default)]
-pub(super) struct Pipelines {
-    by_label: BTreeMap<String, Rc<Pipeline>>,
-    layouts: BTreeMap<&'static str, Rc<wgpu::BindGroupLayout>>,
-    params: Option<Rc<wgpu::BindGroupLayout>>,
-}
-
-fn layout_entry(binding: usize, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding: binding as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
-    }
-}
-
-impl Gpu {
-    /// The pipeline of a variant, made on first use. Call inside an error scope: see `Plan`.
-    pub(super) fn pipeline(&self, variant: &Variant) -> Rc<Pipeline> {
-        let label = variant.label();
-        if let Some(p) = self.pipelines.borrow().by_label.get(&label) {
-            return p.clone();
-        }
-        assert!(variant.tier() <= self.adapter().tier, "{label} needs a higher tier than the device has");
-        let kernel = variant.kernel;
-        let tensors = self.tensor_layout(kernel);
-        let params = (!kernel.fields.is_empty()).then(|| self.params_layout());
-        let groups: Vec<_> = std::iter::once(Some(&*tensors)).chain(params.as_deref().map(Some)).collect();
-        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(kernel.name),
-            bind_group_layouts: &groups,
-            immediate_size: 0,
-        });
-        count(&self.counters().modules, 1);
-        let text = wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(variant.source(cfg!(target_arch = "wasm32")).into()),
-        };
-        // naga's own counter in every loop keeps a driver from unrolling it, which cost GPUs up to half of their speed.
-        let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-        // SAFETY: the loops of our kernels end: each counts to a bound (tests/shaders.rs). Everything else is checked still.
-        let module = unsafe { self.device.create_shader_module_trusted(text, checks) };
-        count(&self.counters().pipelines, 1);
-        let raw = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &variant.overrides,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        let pipeline = Rc::new(Pipeline { raw, tensors, params });
-        self.pipelines.borrow_mut().by_label.insert(label, pipeline.clone());
-        pipeline
-    }
-
-    fn tensor_layout(&self, kernel: &'static Kernel) -> Rc<wgpu::BindGroupLayout> {
-        let mut cache = self.pipelines.borrow_mut();
-        let make = || {
-            let entries: Vec<_> = kernel
-                .bindings
-                .iter()
-                .enumerate()
-                .map(|(i, a)| layout_entry(i, wgpu::BufferBindingType::Storage { read_only: *a == Access::Read }))
-                .collect();
-            Rc::new(self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(kernel.name),
-                entries: &entries,
-            }))
-        };
-        cache.layouts.entry(kernel.name).or_insert_with(make).clone()
-    }
-
-    fn params_layout(&self) -> Rc<wgpu::BindGroupLayout> {
-        let make = || {
-            Rc::new(self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some("params"),
-                entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform)],
-            }))
-        };
-        self.pipelines.borrow_mut().params.get_or_insert_with(make).clone()
     }
 }

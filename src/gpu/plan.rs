@@ -1,9 +1,12 @@
-//! Plan: a graph made ready to run again and again. Everything is created here and nothing afterwards.
+//! Plan: a graph made ready to run again and again. All GPU objects are created here, none when it runs.
 
 use super::buffer::{Buffer, Region};
-use super::device::{Gpu, count};
-use super::graph::{Graph, Home, Node, Operand, Recording, Tensor};
-use super::kernel::{Access, Pipeline};
+use super::counters::count;
+use super::device::Gpu;
+use super::graph::{Graph, Home, Operand, RecordedDispatch, Recording, Tensor};
+use super::kernel::Access;
+use super::pipelines::Pipeline;
+use super::placement::{Need, Placement, Sharing};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -11,7 +14,8 @@ use std::rc::Rc;
 /// Uniform bindings must start at a multiple of this many bytes.
 const UNIFORM_ALIGN: usize = 256;
 
-struct Step {
+/// A dispatch with everything it needs.
+struct PreparedDispatch {
     pipeline: Rc<Pipeline>,
     tensors: wgpu::BindGroup,
     params: Option<Rc<wgpu::BindGroup>>,
@@ -20,7 +24,7 @@ struct Step {
 
 /// Pipelines, bind groups and memory of one forward pass.
 pub struct Plan {
-    steps: Vec<Step>,
+    dispatches: Vec<PreparedDispatch>,
     regions: Vec<Option<Region>>,
     bytes: u64,
     macs: u64,
@@ -50,7 +54,7 @@ impl Plan {
         let plan = build(&gpu, &recording);
         let (invalid, memory) = (invalid.pop(), memory.pop());
         let (invalid, memory) = (invalid.await, memory.await);
-        // What finds no memory makes what is bound to it invalid, too: so this comes first.
+        // A buffer without memory also makes its bind groups invalid, so a lack of memory is reported first.
         if memory.is_none()
             && let Some(e) = invalid
         {
@@ -71,22 +75,22 @@ impl Plan {
         Ok(plan)
     }
 
-    /// How many dispatches a run takes.
+    /// Counts the dispatches of a run.
     pub fn dispatches(&self) -> usize {
-        self.steps.len()
+        self.dispatches.len()
     }
 
-    /// Multiplications and additions of a run's products, convolutions and attention to rows.
+    /// Counts the multiplications and additions of a run's products, convolutions and attention to rows.
     pub fn macs(&self) -> u64 {
         self.macs
     }
 
-    /// Bytes of activations and parameters.
+    /// Counts the bytes of activations and parameters.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The memory of a tensor that was kept ([`Tensor::keep`]), by its `id` taken while recording.
+    /// Finds the memory of a tensor that was kept while recording ([`Tensor::kept`]).
     pub fn region(&self, kept: Kept) -> &Region {
         self.regions[kept.0].as_ref().expect("only kept tensors have memory of their own")
     }
@@ -95,19 +99,19 @@ impl Plan {
     pub(super) fn replay(&self, pass: &mut wgpu::ComputePass<'_>, which: std::ops::Range<usize>) {
         let mut pipeline: *const Pipeline = std::ptr::null();
         let mut params: *const wgpu::BindGroup = std::ptr::null();
-        for step in &self.steps[which] {
-            if !std::ptr::eq(pipeline, &*step.pipeline) {
-                pass.set_pipeline(&step.pipeline.raw);
-                pipeline = &*step.pipeline;
+        for dispatch in &self.dispatches[which] {
+            if !std::ptr::eq(pipeline, &*dispatch.pipeline) {
+                pass.set_pipeline(&dispatch.pipeline.raw);
+                pipeline = &*dispatch.pipeline;
             }
-            pass.set_bind_group(0, &step.tensors, &[]);
-            if let Some(group) = &step.params
+            pass.set_bind_group(0, &dispatch.tensors, &[]);
+            if let Some(group) = &dispatch.params
                 && !std::ptr::eq(params, &**group)
             {
                 pass.set_bind_group(1, &**group, &[]);
                 params = &**group;
             }
-            let [x, y, z] = step.grid;
+            let [x, y, z] = dispatch.grid;
             pass.dispatch_workgroups(x, y, z);
         }
     }
@@ -129,7 +133,7 @@ fn build(gpu: &Rc<Gpu>, recording: &Recording) -> Plan {
     let nothing = Buffer::storage(gpu, "nothing", 256);
     let (offsets, uniform) = upload_params(gpu, &recording.nodes);
     let mut params_groups: BTreeMap<usize, Rc<wgpu::BindGroup>> = BTreeMap::new();
-    let mut steps = Vec::with_capacity(recording.nodes.len());
+    let mut dispatches = Vec::with_capacity(recording.nodes.len());
     let mut held: Vec<Rc<Buffer>> = Vec::new();
     for (node, offset) in recording.nodes.iter().zip(offsets) {
         let pipeline = gpu.pipeline(&node.variant);
@@ -157,13 +161,13 @@ fn build(gpu: &Rc<Gpu>, recording: &Recording) -> Plan {
                 held.push(region.buffer);
             }
         }
-        steps.push(Step { pipeline, tensors, params, grid: node.grid });
+        dispatches.push(PreparedDispatch { pipeline, tensors, params, grid: node.grid });
     }
     let bytes = memory.iter().map(|b| b.size()).sum::<u64>() + uniform.size();
     held.extend(memory);
     held.push(uniform);
     let macs = recording.nodes.iter().map(|node| node.macs).sum();
-    Plan { steps, regions, bytes, macs, _bound: held }
+    Plan { dispatches, regions, bytes, macs, _bound: held }
 }
 
 fn entry(binding: usize, buffer: &Buffer, offset: u64, size: u64) -> wgpu::BindGroupEntry<'_> {
@@ -188,9 +192,9 @@ fn bind(
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(label), layout, entries })
 }
 
-/// WebGPU forbids a buffer that is bound for writing to be bound for reading in the same dispatch: said here, with the
-/// op's place in our code, rather than by the driver.
-fn check_aliasing(node: &Node, bound: &[Region]) {
+/// Refuses a buffer that is bound for writing and for reading in the same dispatch, which WebGPU forbids: here, where
+/// the op's place in our code is known, rather than in the driver.
+fn check_aliasing(node: &RecordedDispatch, bound: &[Region]) {
     let access = node.variant.kernel.bindings;
     for (i, a) in bound.iter().enumerate() {
         for (j, b) in bound.iter().enumerate().skip(i + 1) {
@@ -207,8 +211,8 @@ fn check_aliasing(node: &Node, bound: &[Region]) {
     }
 }
 
-/// All parameters in one uniform buffer, equal ones once. Returns each node's offset.
-fn upload_params(gpu: &Rc<Gpu>, nodes: &[Node]) -> (Vec<usize>, Rc<Buffer>) {
+/// Writes all parameters into one uniform buffer, equal ones once. Returns each node's offset.
+fn upload_params(gpu: &Rc<Gpu>, nodes: &[RecordedDispatch]) -> (Vec<usize>, Rc<Buffer>) {
     let mut bytes: Vec<u8> = Vec::new();
     let mut seen: BTreeMap<&[u8], usize> = BTreeMap::new();
     let offsets = nodes
@@ -228,75 +232,56 @@ fn upload_params(gpu: &Rc<Gpu>, nodes: &[Node]) -> (Vec<usize>, Rc<Buffer>) {
     (offsets, uniform)
 }
 
-/// A buffer's bytes, and the tensors that share it.
-type Slot = (u64, Vec<usize>);
-
-/// Which tensors share memory. Tensors whose lives do not overlap share a buffer; largest first, each takes the first
-/// buffer that is free for its whole life (the "greedy by size" assignment of Pisarchyk and Lee, 2020). Distinct
-/// buffers, because WebGPU forbids reading and writing one buffer in a dispatch. Tensors that are kept have their own.
-fn slots(recording: &Recording) -> Vec<Slot> {
-    let n = recording.tensors.len();
-    let mut lives = vec![(usize::MAX, 0); n];
-    for (step, node) in recording.nodes.iter().enumerate() {
+/// Places the tensors that share memory: in distinct buffers while they are alive, because WebGPU forbids reading and
+/// writing one buffer in a dispatch. Those that are kept have their own.
+fn shared(recording: &Recording) -> Placement {
+    let mut needs: Vec<Need> = recording.tensors.iter().map(|t| Need::new(t.bytes)).collect();
+    for (time, node) in recording.nodes.iter().enumerate() {
         for (id, _) in node.tensors() {
-            lives[id].0 = lives[id].0.min(step);
-            lives[id].1 = step;
+            if matches!(recording.tensors[id].home, Home::Shared) {
+                needs[id].used(time, time);
+            }
         }
     }
-    let mut slots: Vec<Slot> = Vec::new();
-    let mut shared: Vec<usize> = Vec::new();
-    for (id, t) in recording.tensors.iter().enumerate() {
-        match &t.home {
-            Home::Given(_) => {}
-            Home::Kept => slots.push((t.bytes, vec![id])),
-            Home::Shared if lives[id].0 != usize::MAX => shared.push(id),
-            Home::Shared => {}
-        }
-    }
-    let kept = slots.len();
-    shared.sort_by_key(|&id| (std::cmp::Reverse(recording.tensors[id].bytes), id));
-    for id in shared {
-        let apart = |&other: &usize| lives[other].1 < lives[id].0 || lives[id].1 < lives[other].0;
-        match slots[kept..].iter_mut().find(|(_, users)| users.iter().all(apart)) {
-            Some((_, users)) => users.push(id),
-            None => slots.push((recording.tensors[id].bytes, vec![id])),
-        }
-    }
-    slots
+    Placement::of(&needs, Sharing::Apart)
 }
 
 /// Gives tensors their memory.
 fn place(gpu: &Rc<Gpu>, recording: &Recording) -> (Vec<Option<Region>>, Vec<Rc<Buffer>>) {
-    let mut regions: Vec<Option<Region>> = vec![None; recording.tensors.len()];
-    for (region, t) in regions.iter_mut().zip(&recording.tensors) {
-        if let Home::Given(r) = &t.home {
-            *region = Some(r.sub(0, r.size));
-        }
-    }
-    let mut memory = Vec::new();
-    for (bytes, users) in slots(recording) {
-        let buffer = Buffer::storage(gpu, "activations", bytes);
-        for id in users {
-            regions[id] = Some(Region { buffer: buffer.clone(), offset: 0, size: recording.tensors[id].bytes.max(4) });
-        }
-        memory.push(buffer);
+    let shared = shared(recording);
+    let make = |bytes: &u64| Buffer::storage(gpu, "activations", *bytes);
+    let mut memory: Vec<Rc<Buffer>> = shared.buffers.iter().map(make).collect();
+    let mut regions = Vec::with_capacity(recording.tensors.len());
+    for (t, place) in recording.tensors.iter().zip(&shared.places) {
+        let size = t.bytes.max(4);
+        regions.push(match &t.home {
+            Home::Given(r) => Some(r.clone()),
+            Home::Kept => {
+                memory.push(make(&t.bytes));
+                memory.last().map(|buffer| Region { buffer: buffer.clone(), offset: 0, size })
+            }
+            Home::Shared => place.map(|at| Region { buffer: memory[at.buffer].clone(), offset: at.offset, size }),
+        });
     }
     (regions, memory)
 }
 
 impl Graph {
-    /// Bytes of the largest activation: a plan needs to bind it in one piece.
+    /// Counts the bytes of the largest activation: a plan needs to bind it in one piece.
     pub fn largest(&self) -> u64 {
         self.recording.borrow().tensors.iter().map(|t| t.bytes).max().unwrap_or(0)
     }
 
-    /// Bytes of activations that a plan of this graph would take.
+    /// Counts the bytes of activations that a plan of this graph would take.
     pub fn activation_bytes(&self) -> u64 {
-        slots(&self.recording.borrow()).iter().map(|(bytes, _)| bytes.max(&4)).sum()
+        let recording = self.recording.borrow();
+        let kept = recording.tensors.iter().filter(|t| matches!(t.home, Home::Kept)).map(|t| &t.bytes);
+        // Buffers have at least four bytes.
+        kept.chain(&shared(&recording).buffers).map(|bytes| bytes.max(&4)).sum()
     }
 }
 
-/// Points a compiler's message, which speaks of our concatenated text, to the file it came from.
+/// Adds to a compiler's message, which numbers lines of our concatenated text, the file and line that it means.
 fn locate(recording: &Recording, message: &str) -> String {
     let web = cfg!(target_arch = "wasm32");
     let variant = recording.nodes.iter().map(|n| &n.variant).find(|v| message.contains(&v.label()));

@@ -1,7 +1,8 @@
 //! Running plans: encode, submit, read back.
 
 use super::buffer::{Buffer, Region};
-use super::device::{Gpu, count};
+use super::counters::count;
+use super::device::Gpu;
 use super::plan::Plan;
 use crate::{Error, Result};
 use futures_channel::oneshot;
@@ -16,7 +17,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch.
+    /// Makes an empty batch.
     pub fn new(gpu: &Rc<Gpu>) -> Self {
         let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         Batch { gpu: gpu.clone(), encoder, pass: None }
@@ -46,6 +47,12 @@ impl Batch {
         self.encoder.copy_buffer_to_buffer(&region.buffer.raw, region.offset, &into.buffer.raw, 0, size);
     }
 
+    /// Appends a copy of all of `from` to the beginning of `to`.
+    pub fn copy(&mut self, from: &Region, to: &Region) {
+        self.pass = None;
+        self.encoder.copy_buffer_to_buffer(&from.buffer.raw, from.offset, &to.buffer.raw, to.offset, from.size);
+    }
+
     /// Sends everything to the GPU.
     pub fn submit(mut self) {
         self.pass = None;
@@ -61,7 +68,7 @@ pub struct Readback {
 }
 
 impl Readback {
-    /// Room for `bytes` bytes.
+    /// Makes room for `bytes` bytes.
     pub fn new(gpu: &Rc<Gpu>, bytes: u64) -> Self {
         Readback { gpu: gpu.clone(), buffer: Buffer::staging(gpu, "read back", bytes) }
     }
@@ -77,7 +84,7 @@ impl Readback {
         count(&c.reads, 1);
         count(&c.bytes_read, bytes);
         buffer.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            // The receiver is gone only if nobody waits any more.
+            // Sending fails only if the receiver was dropped: then the result is not wanted.
             let _ = tell.send(result);
         });
         async move {
@@ -109,7 +116,7 @@ impl Gpu {
     pub async fn idle(&self) -> Result<()> {
         let (tell, told) = oneshot::channel();
         self.queue.on_submitted_work_done(move || {
-            // The receiver is gone only if nobody waits any more.
+            // Sending fails only if the receiver was dropped: then the result is not wanted.
             let _ = tell.send(());
         });
         self.wait(told).await?;

@@ -14,7 +14,7 @@ const ALIGN: u64 = 256;
 const BUFFER: u64 = 128 << 20;
 
 /// Where something is, while it is there.
-type Place = Rc<RefCell<Option<Region>>>;
+type PlaceCell = Rc<RefCell<Option<Region>>>;
 
 /// Some rows of a weight that share an encoding and fit one binding.
 #[derive(Clone)]
@@ -25,18 +25,18 @@ pub struct Slice {
     pub row: usize,
     /// How many rows.
     pub rows: usize,
-    quants: Place,
-    scales: Place,
+    quants: PlaceCell,
+    scales: PlaceCell,
 }
 
 impl Slice {
-    /// Where the quantized values (or floats) are.
+    /// Returns where the quantized values (or floats) are.
     #[track_caller]
     pub fn quants(&self) -> Region {
         self.quants.borrow().clone().expect("weights are committed before they are used")
     }
 
-    /// Where the scales are; the same region as the values for floats, which have none.
+    /// Returns where the scales are; the same region as the values for floats, which have none.
     #[track_caller]
     pub fn scales(&self) -> Region {
         self.scales.borrow().clone().expect("weights are committed before they are used")
@@ -48,38 +48,39 @@ impl Slice {
 pub struct Weight(Rc<(Shape, Vec<Slice>)>);
 
 impl Weight {
-    /// A weight made of slices that cover its rows in order.
+    /// Makes a weight made of slices that cover its rows in order.
     pub fn new(shape: Shape, slices: Vec<Slice>) -> Self {
         debug_assert_eq!(shape.rows()[0], slices.iter().map(|s| s.rows).sum::<usize>());
         Weight(Rc::new((shape, slices)))
     }
 
-    /// Its shape, outermost first.
+    /// Returns its shape, outermost first.
     pub fn shape(&self) -> Shape {
         self.0.0
     }
 
-    /// Its slices, in order of rows.
+    /// Returns its slices, in order of rows.
     pub fn slices(&self) -> &[Slice] {
         &self.0.1
     }
 }
 
-/// Where weights live: places are reserved while a model binds its weights, and get memory all at once. They can give it
-/// back and get it anew: what was recorded or made a plan with the old memory is void then.
+/// Where weights live: places are reserved while a model binds its weights, and get memory all at once. They can give
+/// it back and get it anew; graphs and plans that were made with the old memory are invalid then. Cheap to clone.
+#[derive(Clone)]
 pub struct WeightStore {
     gpu: Rc<Gpu>,
-    reserved: RefCell<Vec<(u64, Place)>>,
-    buffers: RefCell<Vec<Rc<Buffer>>>,
+    reserved: Rc<RefCell<Vec<(u64, PlaceCell)>>>,
+    buffers: Rc<RefCell<Vec<Rc<Buffer>>>>,
 }
 
 impl WeightStore {
-    /// An empty store.
+    /// Makes an empty store.
     pub fn new(gpu: &Rc<Gpu>) -> Self {
-        WeightStore { gpu: gpu.clone(), reserved: RefCell::default(), buffers: RefCell::default() }
+        WeightStore { gpu: gpu.clone(), reserved: Rc::default(), buffers: Rc::default() }
     }
 
-    /// The device.
+    /// Returns the device.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
     }
@@ -87,7 +88,7 @@ impl WeightStore {
     /// Reserves a slice of `rows` rows from `row` on: `quants` and `scales` are the bytes of its planes.
     pub fn reserve(&self, dtype: DType, row: usize, rows: usize, quants: u64, scales: u64) -> Slice {
         let place = |bytes: u64| {
-            let place = Place::default();
+            let place = PlaceCell::default();
             self.reserved.borrow_mut().push((bytes.next_multiple_of(16), place.clone()));
             place
         };
@@ -96,7 +97,7 @@ impl WeightStore {
         Slice { dtype, row, rows, quants, scales }
     }
 
-    /// Bytes that all places take on the GPU while they have memory.
+    /// Returns the bytes that all places take on the GPU while they have memory.
     pub fn bytes(&self) -> u64 {
         match &self.buffers.borrow()[..] {
             [] => self.reserved.borrow().iter().map(|(bytes, _)| bytes.next_multiple_of(ALIGN)).sum(),
@@ -104,8 +105,8 @@ impl WeightStore {
         }
     }
 
-    /// Gives every place a region without memory: to record graphs and add up what they would take. Nothing that is bound
-    /// to such a weight may be made a plan.
+    /// Gives every place a region without memory: to record graphs and add up what they would take. Nothing that is
+    /// bound to such a weight may be made a plan.
     pub fn pretend(&self) {
         let dummy = Buffer::storage(&self.gpu, "dummy", 4);
         for (size, place) in self.reserved.borrow().iter() {
@@ -113,7 +114,7 @@ impl WeightStore {
         }
     }
 
-    /// Whether the places have memory.
+    /// Returns whether the places have memory.
     pub fn is_committed(&self) -> bool {
         !self.buffers.borrow().is_empty()
     }
@@ -121,7 +122,7 @@ impl WeightStore {
     /// Gives every reserved place its memory.
     ///
     /// # Errors
-    /// [`Error::TooLarge`](crate::Error::TooLarge) if the device has not that much.
+    /// [`Error::TooLarge`](crate::Error::TooLarge) if the device does not have that much.
     pub async fn commit(&self) -> Result<()> {
         let cap = BUFFER.min(self.gpu.adapter().max_buffer);
         let mut sizes: Vec<u64> = Vec::new();

@@ -1,13 +1,13 @@
 //! The LoRAs that a model was loaded with, and at which scales they are in its weights.
 
-use crate::load::{Adapter, ByteSource, Tensors};
+use crate::load::{ByteSource, LoraAdapter, Tensors};
 use crate::{Error, Result};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A LoRA to load a model with.
 pub struct Lora {
-    /// What prompts call it, `<lora:name:0.8>`; empty: as its file is called.
+    /// Its name in prompts, `<lora:name:0.8>`; if empty, that of its file.
     pub name: String,
     /// Its file.
     pub source: Rc<dyn ByteSource>,
@@ -17,7 +17,7 @@ pub struct Lora {
 
 struct Named {
     name: String,
-    adapter: Adapter,
+    adapter: LoraAdapter,
     scale: f32,
 }
 
@@ -29,14 +29,14 @@ pub(super) struct Adapters {
 }
 
 impl Adapters {
-    /// Opens them for a model's tensors.
+    /// Opens LoRAs for a model's tensors.
     pub async fn open(loras: Vec<Lora>, model: &Tensors) -> Result<Adapters> {
         let mut all: Vec<Named> = Vec::new();
         for Lora { name, source, scale } in loras {
             if !scale.is_finite() {
                 return Err(Error::unsupported(format!("a LoRA's scale is {scale}; give a number")));
             }
-            let adapter = Adapter::open(source, model).await?;
+            let adapter = LoraAdapter::open(source, model).await?;
             let name = if name.is_empty() { adapter.name().to_string() } else { name };
             if all.iter().any(|other| other.name == name) {
                 return Err(Error::unsupported(format!("there are two LoRAs called `{name}`; rename a file")));
@@ -46,18 +46,18 @@ impl Adapters {
         Ok(Adapters { all, applied: RefCell::default() })
     }
 
-    /// What prompts call them.
+    /// Lists their names in prompts.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(|a| a.name.as_str())
     }
 
-    /// The scales that they were loaded with.
+    /// Lists the scales that they were loaded with.
     pub fn loaded(&self) -> Vec<f32> {
         self.all.iter().map(|a| a.scale).collect()
     }
 
-    /// The scales that a prompt's tags ask for; where it has none, those that they were loaded with. Of two tags for the
-    /// same LoRA the last one counts.
+    /// Finds the scales that a prompt's tags ask for; a LoRA without a tag has the scale that it was loaded with. Of
+    /// two tags for the same LoRA the last one counts.
     pub fn wanted(&self, tags: &[(String, f32)]) -> Result<Vec<f32>> {
         let mut scales = self.loaded();
         for (name, scale) in tags {
@@ -74,40 +74,40 @@ impl Adapters {
         Ok(scales)
     }
 
-    /// Each with its scale.
-    pub fn at(&self, scales: &[f32]) -> Vec<(&Adapter, f32)> {
+    /// Pairs each with its scale.
+    pub fn at(&self, scales: &[f32]) -> Vec<(&LoraAdapter, f32)> {
         self.all.iter().map(|a| &a.adapter).zip(scales.iter().copied()).collect()
     }
 
-    /// Those that are in the weights at another scale than these, by number.
+    /// Lists, by number, those that are in the weights at another scale than these.
     pub fn differing(&self, scales: &[f32]) -> Vec<usize> {
         let applied = self.applied.borrow();
         let same = |i: &usize| applied.as_ref().is_some_and(|now| now[*i] == scales[*i]);
         (0..self.all.len()).filter(|i| !same(i)).collect()
     }
 
-    /// Whether one of these changes the weight `name`.
+    /// Says whether one of these changes the weight `name`.
     pub fn any_changes(&self, which: &[usize], name: &str) -> bool {
         which.iter().any(|&i| self.all[i].adapter.changes(name))
     }
 
-    /// Whether one of these changes a text encoder.
+    /// Says whether one of these changes a text encoder.
     pub fn any_changes_text(&self, which: &[usize]) -> bool {
         which.iter().any(|&i| self.all[i].adapter.changes_part("text_encoder"))
     }
 
-    /// The weights are being changed.
+    /// Notes that the weights are being changed: the scales are unknown until [`Adapters::set_applied`].
     pub fn forget_applied(&self) {
         self.applied.take();
     }
 
-    /// The weights have them at these scales.
+    /// Notes that the weights have them at these scales.
     pub fn set_applied(&self, scales: &[f32]) {
         self.applied.replace(Some(scales.to_vec()));
     }
 
-    /// Nothing will be read for a while.
-    pub fn rest(&self) {
-        self.all.iter().for_each(|a| a.adapter.rest());
+    /// Closes their files until something is read again.
+    pub fn release(&self) {
+        self.all.iter().for_each(|a| a.adapter.release());
     }
 }

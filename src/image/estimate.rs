@@ -6,11 +6,11 @@ use crate::gpu::{Estimate, Gpu, budget};
 use crate::load::{ByteSource, Quantize};
 use std::rc::Rc;
 
-/// Reads the headers of an image model and adds up what loading it takes. `memory`: what the browser says of the machine,
-/// GiB.
+/// Reads the headers of an image model and adds up what loading it takes. `memory`: the machine's memory as the
+/// browser reports it, GiB.
 ///
 /// # Errors
-/// Whatever loading would say of the headers.
+/// Those that loading would find in the headers.
 pub async fn estimate(
     gpu: &Rc<Gpu>,
     source: &dyn ByteSource,

@@ -1,52 +1,43 @@
-//! What an image model is loaded with, what is known of it, and what comes out of it.
+//! An image model's options for loading, its description, and its results.
 
 use super::open::Autoencoder;
 use crate::load::Quantize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How to load an image model.
 #[derive(Clone, Debug, Default)]
 pub struct ImageLoadOptions {
-    /// What becomes of weights stored as floats; `None`: what fits.
+    /// How weights stored as floats are quantized; `None`: as it suits the model's size.
     pub quantize: Option<Quantize>,
-    /// Nobody is looking: submits may hold the GPU longer.
+    /// Whether it paints in the background: submits may hold the GPU longer.
     pub background: bool,
-    /// Which autoencoder.
+    /// Which autoencoder to load.
     pub vae: Autoencoder,
-    /// Whether the text encoders leave the GPU between prompts.
+    /// Whether the text encoders are released between prompts.
     pub text_encoder: TextMemory,
-    /// Bytes that everything together should take at most; `None`: there is enough.
+    /// Bytes that everything together should take at most; `None`: no bound.
     pub budget: Option<u64>,
 }
 
-/// Whether the text encoders leave the GPU once a prompt is encoded: for a new one they are read again from where the
-/// model's files are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whether the text encoders are released once a prompt is encoded: for a new prompt they are read again from the
+/// model's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum TextMemory {
-    /// They leave if all together would take more than the budget.
+    /// They are released if everything together would take more than the budget.
     #[default]
     Auto,
-    /// They stay.
+    /// They stay on the GPU.
     Keep,
-    /// They leave.
+    /// They are released.
     Release,
 }
 
-impl TextMemory {
-    /// The option's name in JavaScript.
-    pub fn from_name(name: &str) -> Option<TextMemory> {
-        match name {
-            "auto" => Some(TextMemory::Auto),
-            "keep" => Some(TextMemory::Keep),
-            "release" => Some(TextMemory::Release),
-            _ => None,
-        }
-    }
-}
-
-/// What is known of a loaded image model.
+/// A description of a loaded image model.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ImageInfo {
     /// `stable-diffusion` or `stable-diffusion-xl`.
     pub architecture: &'static str,
@@ -59,12 +50,14 @@ pub struct ImageInfo {
     /// Guidance unless told otherwise.
     pub default_guidance: f32,
     /// The sampler used unless told otherwise.
+    #[cfg_attr(test, ts(as = "crate::image::scheduler::Sampler"))]
     pub default_sampler: &'static str,
     /// Samplers to choose from.
+    #[cfg_attr(test, ts(as = "Vec<crate::image::scheduler::Sampler>"))]
     pub samplers: Vec<&'static str>,
     /// Sides must be a multiple of this.
     pub multiple_of: usize,
-    /// The LoRAs that it was loaded with, by the names that prompts call them.
+    /// The LoRAs that it was loaded with, by the names that prompts call them: `<lora:name:0.8>`.
     pub loras: Vec<String>,
     /// Number of weights.
     pub parameters: u64,
@@ -73,29 +66,34 @@ pub struct ImageInfo {
     /// Bytes on the GPU.
     pub bytes: ImageBytes,
     /// The device's tier.
+    #[cfg_attr(test, ts(as = "crate::gpu::Tier"))]
     pub tier: &'static str,
     /// The adapter's name.
     pub adapter: String,
     /// The family of kernel variants in use.
+    #[cfg_attr(test, ts(as = "crate::gpu::Family"))]
     pub family: &'static str,
-    /// Where the adapter departs from it: see [`crate::gpu::Choice`].
+    /// Choices that differ from the kernels of its family, since they are quicker on this adapter.
+    #[cfg_attr(test, ts(as = "Vec<crate::gpu::Choice>"))]
     pub choices: Vec<&'static str>,
 }
 
 /// Bytes on the GPU.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ImageBytes {
-    /// Weights that are there now.
+    /// Weights that are on the GPU now.
     pub weights: u64,
     /// Activations and the rest, for the latest size.
     pub scratch: u64,
-    /// The most that was live on the device, other models included, while the model was loaded and while the latest
-    /// pictures were painted, whichever was last.
+    /// The most that was allocated on the device at a moment, other models included: during the latest call that
+    /// painted, or else while the model was loaded.
     pub peak: u64,
 }
 
-/// How far a picture is.
-#[derive(Clone, Debug)]
+/// A finished step of a picture.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ImageStep {
     /// Its number in the batch.
     pub picture: usize,
@@ -105,13 +103,15 @@ pub struct ImageStep {
     pub steps: usize,
     /// Milliseconds that this step took.
     pub ms: f64,
-    /// What it looks like: width, height, RGBA.
+    /// A preview: width, height, RGBA.
+    #[serde(skip)]
     pub preview: Option<(usize, usize, Vec<u8>)>,
 }
 
 /// Times of a picture, in milliseconds.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ImageTimings {
     /// Encoding the prompts.
     pub text_ms: f64,
@@ -125,6 +125,7 @@ pub struct ImageTimings {
 
 /// Floating-point operations of products, convolutions and attention, for a picture.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ImageFlops {
     /// A denoising step, with and without the prompt.
     pub step: u64,
@@ -133,33 +134,36 @@ pub struct ImageFlops {
 }
 
 /// A finished picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Picture {
     /// Pixels.
     pub width: usize,
     /// Pixels.
     pub height: usize,
     /// [H, W, 3], 0 to 1.
+    #[serde(skip)]
     pub pixels: Vec<f32>,
     /// The latents it was decoded from, [C, h, w].
+    #[serde(skip)]
     pub latents: Vec<f32>,
     /// Its seed.
     pub seed: u64,
-    /// How it was made, as AUTOMATIC1111 writes it.
+    /// Its parameters, as AUTOMATIC1111 writes them.
     pub parameters: String,
-    /// How long it took.
+    /// Times of its parts.
     pub timings: ImageTimings,
-    /// What was computed.
+    /// Operations that were computed.
     pub flops: ImageFlops,
 }
 
-/// Hears how far the pictures are.
+/// Is called after every step.
 pub type OnStep<'a> = &'a dyn Fn(ImageStep);
 
-/// What a call needs from outside: time in milliseconds, and a random number.
+/// A clock and a random number, which a call needs from its caller.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// Milliseconds since some moment.
+    /// Counts milliseconds since some fixed moment.
     pub clock: &'a dyn Fn() -> f64,
     /// For a seed where none is given.
     pub random: u64,

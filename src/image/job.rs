@@ -1,20 +1,22 @@
 //! One picture: noise, steps, pixels.
 
-use super::autoencoder::{ImageDecoder, ImageEncoder};
-use super::info::{ImageFlops, ImageStep, ImageTimings, OnStep, Picture, Surroundings};
-use super::model::{DECODE_BUDGET, ImageModel};
+use super::autoencoder::{DECODE_BUDGET, ImageDecoder, ImageEncoder};
+use super::call::Call;
+use super::info::{ImageFlops, ImageStep, ImageTimings, Picture};
+use super::model::ImageModel;
 use super::noise::{Noise, Philox, TorchRng, slerp};
-use super::options::ImageInputs;
 use super::options::{NoiseKind, Preview, Request};
 use super::painter::{Painter, check_finite};
 use super::pixels;
+use super::png_parameters;
 use super::prompts::sinusoid;
-use super::scheduler::Program;
+use super::scheduler::{self, Program};
+use super::text_encoder::Encoded;
 use crate::Result;
 use crate::load::Abort;
 
 impl ImageModel {
-    /// The moments of a picture's latents, [h * w, 2C] (or the latents themselves, [h * w, C]).
+    /// Encodes a picture to the moments of its latents, [h * w, 2C] (or to the latents themselves, [h * w, C]).
     pub(super) async fn encode_image(&self, rgba: &[u8], request: &Request, abort: &Abort) -> Result<Vec<f32>> {
         let encoder = ImageEncoder::new(&self.gpu, &self.vae, [request.height, request.width], DECODE_BUDGET).await?;
         encoder.run(&pixels::from_rgba(rgba), abort).await
@@ -40,22 +42,51 @@ impl ImageModel {
         made.replace(Some(decoder));
         Ok(image.into_iter().map(|v| (v / 2.0 + 0.5).clamp(0.0, 1.0)).collect())
     }
+
+    /// Paints a call's pictures with a painter that is ready.
+    pub(super) async fn paint(
+        &self,
+        painter: &Painter,
+        encoded: &[Encoded; 2],
+        call: Call<'_>,
+    ) -> Result<Vec<Picture>> {
+        let Call { request, inputs, abort, .. } = call;
+        self.prompt(painter, encoded, request);
+        let moments = match &inputs.image {
+            Some(rgba) => Some(self.encode_image(rgba, request, abort).await?),
+            None => None,
+        };
+        // At full strength inpainting begins with noise alone, as in diffusers; painting over a picture does not.
+        let strength = request.strength.filter(|s| !(painter.shape.known && *s == 1.0));
+        let program =
+            scheduler::program(&self.scheduler, request.sampler, request.steps, strength, request.options.eta)?;
+        let clock = call.around.clock;
+        let mut pictures = Vec::new();
+        for i in 0..request.batch {
+            let job = PictureJob { painter, program: &program, call };
+            let started = if i == 0 { call.began } else { clock() };
+            let mut picture = job.paint(self, i, moments.as_deref()).await?;
+            picture.parameters = png_parameters::text(call.prompt, request, i, &self.name);
+            picture.timings.text_ms = if i == 0 { call.text_ms } else { 0.0 };
+            picture.timings.total_ms = clock() - started;
+            pictures.push(picture);
+        }
+        Ok(pictures)
+    }
 }
 
-/// What one picture is painted with.
-pub(super) struct Job<'a> {
+/// One picture of a call.
+pub(super) struct PictureJob<'a> {
     pub painter: &'a Painter,
-    pub request: &'a Request,
     pub program: &'a Program,
-    pub inputs: &'a ImageInputs,
-    pub around: Surroundings<'a>,
-    pub on_step: OnStep<'a>,
-    pub abort: &'a Abort,
+    pub call: Call<'a>,
 }
 
-impl Job<'_> {
-    pub async fn paint(&mut self, model: &ImageModel, i: usize, moments: Option<&[f32]>) -> Result<Picture> {
-        let (request, painter, program) = (self.request, self.painter, self.program);
+impl PictureJob<'_> {
+    /// Paints picture `i` of the batch. `moments`: those of the picture to start from.
+    pub async fn paint(&self, model: &ImageModel, i: usize, moments: Option<&[f32]>) -> Result<Picture> {
+        let Call { request, inputs, around, abort, .. } = self.call;
+        let (painter, program) = (self.painter, self.program);
         let [h, w] = [painter.shape.h, painter.shape.w];
         let channels = model.unet.config().in_channels;
         let count = channels * h * w;
@@ -65,7 +96,7 @@ impl Job<'_> {
         let original = moments.map(|m| model.vae.sample(m, &mut || pixels::to_rows(&source.randn(count), channels)));
         let noise = self.first_noise(i, count, [h, w], &mut source)?;
         let noise = pixels::to_rows(&noise, channels);
-        if self.inputs.mask.is_some() && model.vae.samples() {
+        if inputs.mask.is_some() && model.vae.samples() {
             // Its pipelines for inpainting also encode the picture without what is masked, for models that take it.
             source.randn(count);
         }
@@ -73,38 +104,38 @@ impl Job<'_> {
         let clean = original.as_deref().unwrap_or(&zeros);
         let x: Vec<f32> = noise.iter().zip(clean).map(|(n, o)| program.start[0] * o + program.start[1] * n).collect();
         let mask =
-            self.inputs.mask.as_ref().map(|rgba| pixels::mask(rgba, [request.height, request.width], [h, w], channels));
+            inputs.mask.as_ref().map(|rgba| pixels::mask(rgba, [request.height, request.width], [h, w], channels));
         let kept = mask.as_deref().map(|mask| [clean, &noise, mask]);
         painter.start(&x, kept, program.stages.first().map_or(1.0, |s| s.input_scale));
         let c = model.unet.config();
         let mut timings = ImageTimings::default();
         let steps = program.stages.last().map_or(0, |s| s.step + 1);
-        let mut began = (self.around.clock)();
+        let mut began = (around.clock)();
         for (k, stage) in program.stages.iter().enumerate() {
-            self.abort.check()?;
+            abort.check()?;
             let time = sinusoid(stage.timestep, c.block_out_channels[0], c.freq_shift, c.flip_sin_to_cos);
             let next = program.stages.get(k + 1);
             let fresh = stage.noise.then(|| pixels::to_rows(&source.randn(count), channels));
             let next_scale = next.map_or(1.0, |s| s.input_scale);
             painter.set_stage(stage, &time, request.guidance, next_scale, fresh.as_deref());
-            painter.step(model.hold, self.around.clock, self.abort).await?;
+            painter.step(around.clock, abort).await?;
             if next.is_some_and(|s| s.step == stage.step) {
                 continue;
             }
-            let ms = (self.around.clock)() - began;
+            let ms = (around.clock)() - began;
             timings.step_ms.push(ms);
             let last = next.is_none();
             let preview = if last { None } else { self.preview(model, [h, w]).await? };
-            (self.on_step)(ImageStep { picture: i, step: stage.step + 1, steps, ms, preview });
-            began = (self.around.clock)();
+            (self.call.on_step)(ImageStep { picture: i, step: stage.step + 1, steps, ms, preview });
+            began = (around.clock)();
         }
-        self.abort.check()?;
-        let began = (self.around.clock)();
+        abort.check()?;
+        let began = (around.clock)();
         let latents = painter.read(false).await?;
         check_finite(&latents)?;
-        let pixels = model.decode(&latents, [h, w], false, self.abort).await?;
+        let pixels = model.decode(&latents, [h, w], false, abort).await?;
         check_finite(&pixels)?;
-        timings.decode_ms = (self.around.clock)() - began;
+        timings.decode_ms = (around.clock)() - began;
         let (width, height) = (request.width, request.height);
         let latents = pixels::to_planes(&latents, channels);
         let decode = model.decoder.borrow().as_ref().map_or(0, ImageDecoder::macs);
@@ -112,39 +143,42 @@ impl Job<'_> {
         Ok(Picture { width, height, pixels, latents, seed, parameters: String::new(), timings, flops })
     }
 
-    /// The noise to begin with, [C, h, w].
+    /// Draws the noise to begin with, [C, h, w].
     fn first_noise(&self, i: usize, count: usize, [h, w]: [usize; 2], source: &mut Noise) -> Result<Vec<f32>> {
-        if let Some(given) = &self.inputs.latents {
+        if let Some(given) = &self.call.inputs.latents {
             return Ok(given[i * count..(i + 1) * count].to_vec());
         }
         let noise = source.randn(count);
-        let o = &self.request.options;
+        let request = self.call.request;
+        let o = &request.options;
         if o.variation_strength == 0.0 {
             return Ok(noise);
         }
-        let other = Noise::new(o.noise, self.request.variation_seed_of(i)).randn(count);
+        let other = Noise::new(o.noise, request.variation_seed_of(i)).randn(count);
         Ok(slerp(o.variation_strength, &noise, &other, [h, w]))
     }
 
+    /// Makes the preview that was asked for: width, height, RGBA.
     async fn preview(&self, model: &ImageModel, [h, w]: [usize; 2]) -> Result<Option<(usize, usize, Vec<u8>)>> {
-        if self.request.options.preview == Preview::None {
+        let request = self.call.request;
+        if request.options.preview == Preview::None {
             return Ok(None);
         }
         let latents = self.painter.read(true).await?;
         check_finite(&latents)?;
-        let tiny = self.request.options.preview == Preview::Tiny && model.taesd.is_some();
+        let tiny = request.options.preview == Preview::Tiny && model.taesd.is_some();
         Ok(Some(match model.vae.projection().filter(|_| !tiny) {
             Some(projection) => (w, h, pixels::project(&latents, projection)),
             None => {
-                let pixels = model.decode(&latents, [h, w], true, self.abort).await?;
-                (self.request.width, self.request.height, pixels::to_rgba(&pixels))
+                let pixels = model.decode(&latents, [h, w], true, self.call.abort).await?;
+                (request.width, request.height, pixels::to_rgba(&pixels))
             }
         }))
     }
 }
 
 impl Noise {
-    /// The source of a picture's noise.
+    /// Seeds the source of a picture's noise.
     fn new(kind: NoiseKind, seed: u64) -> Noise {
         match kind {
             NoiseKind::Cpu => Noise::Torch(TorchRng::new(seed)),

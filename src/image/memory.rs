@@ -1,26 +1,27 @@
-//! What of an image model is on the GPU: warming up, weights that are read again, text encoders that come and go.
+//! An image model's memory on the GPU: warming up, weights that are read again, text encoders that come and go.
 
-use super::autoencoder::ImageDecoder;
+use super::autoencoder::{DECODE_BUDGET, ImageDecoder};
 use super::info::ImageBytes;
-use super::model::{DECODE_BUDGET, ImageModel};
-use super::painter::{Painter, Shape};
+use super::model::ImageModel;
+use super::painter::{LatentShape, Painter};
 use super::text_encoder::TextEncoder;
 use crate::gpu::Family;
 use crate::load::{Abort, Bound, Origin, Progress, stream};
 use crate::{Error, Result};
 
 impl ImageModel {
-    /// Makes plans for the model's own size and runs them on weights that are still zeros: drivers compile at first use,
-    /// and do it while the weights arrive. Where there is no memory for that size, another may be wanted.
+    /// Makes plans for the model's own size and runs them on weights that are still zeros: drivers compile at first
+    /// use, and do it while the weights arrive. If there is no memory for that size, nothing is made: a smaller one may
+    /// be asked for.
     pub(super) async fn warm(&self) -> Result<()> {
         let [width, height] = self.defaults.size;
         let factor = self.vae.factor();
         let [h, w] = [height / factor, width / factor];
         let tokens = self.text.iter().map(TextEncoder::positions).max().unwrap_or(0);
-        let shape = Shape { h, w, tokens, guided: self.guided(self.defaults.guidance), known: false };
+        let shape = LatentShape { h, w, tokens, guided: self.guided(self.defaults.guidance), known: false };
         // On adapters that compute on the CPU a step takes longer than a compiler.
         let slow = self.gpu.adapter().family == Family::Software;
-        let painter = match Painter::new(&self.gpu, &self.unet, shape).await {
+        let painter = match Painter::new(&self.gpu, &self.unet, shape, self.hold_ms).await {
             Err(Error::TooLarge { .. }) => return Ok(()),
             painter => painter?,
         };
@@ -44,7 +45,7 @@ impl ImageModel {
         Ok(())
     }
 
-    /// Reads weights that are there, with adapters at these scales: all, or those that some adapters change.
+    /// Reads weights that have memory, with adapters at these scales: all, or those that some adapters change.
     pub(super) async fn fill(
         &self,
         scales: &[f32],
@@ -62,7 +63,7 @@ impl ImageModel {
         Ok(())
     }
 
-    /// Reads those of these weights that are wanted, then lets the files rest.
+    /// Reads those of these weights that are wanted, then closes the files.
     async fn read(
         &self,
         bound: &[&Bound],
@@ -74,8 +75,8 @@ impl ImageModel {
         let adapters = self.adapters.at(scales);
         let origin = Origin { source: &*self.source, adapters: &adapters };
         let read = stream(bound, origin, wanted, progress, abort).await;
-        self.source.rest();
-        self.adapters.rest();
+        self.source.release();
+        self.adapters.release();
         read
     }
 
@@ -92,7 +93,7 @@ impl ImageModel {
         self.fill(scales, Some(&changed), &(), abort).await
     }
 
-    /// Brings the text encoders back, if they left. What a picture needed makes room for them.
+    /// Reads the text encoders again, if they were released. Memory that pictures needed is freed for them.
     pub(super) async fn recall_text(&self, scales: &[f32], abort: &Abort) -> Result<()> {
         if self.text_weights.store().is_committed() {
             return Ok(());
@@ -108,7 +109,7 @@ impl ImageModel {
         read
     }
 
-    /// Sends the text encoders away, if they are not to stay.
+    /// Releases the text encoders, unless they are to stay.
     pub(super) fn dismiss_text(&self) {
         if self.releases_text {
             self.text.iter().for_each(TextEncoder::release);
@@ -116,7 +117,7 @@ impl ImageModel {
         }
     }
 
-    /// Notes in `info` what is on the GPU.
+    /// Notes in `info` how many bytes are on the GPU.
     pub(super) fn note_bytes(&self) {
         let stores = [&self.weights, &self.text_weights].map(Bound::store);
         let weights = stores.iter().filter(|s| s.is_committed()).map(|s| s.bytes()).sum();

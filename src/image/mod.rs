@@ -2,6 +2,8 @@
 
 mod adapters;
 pub mod autoencoder;
+mod call;
+mod defaults;
 mod estimate;
 mod info;
 mod job;

@@ -1,7 +1,7 @@
 //! Normal noise that is the same as in other programs for the same seed: torch's two generators, and the mixing of two
 //! noises for variations.
 //!
-//! Latents are drawn as `[C, h, w]`, one generator for each picture. What a picture draws, in the order of diffusers'
+//! Latents are drawn as `[C, h, w]`, one generator for each picture. A picture draws, in the order of diffusers'
 //! pipelines for batches of one (a draw is `C * h * w` numbers):
 //! 1. the sample of the given image's latents, but not for inpainting at full strength with a UNet of 9 channels;
 //! 2. always: the noise of the first latents, which inpainting needs again for
@@ -26,7 +26,7 @@ pub struct TorchRng {
 }
 
 impl TorchRng {
-    /// The generator after `torch.manual_seed(seed)`: its low 32 bits count.
+    /// Seeds the generator as `torch.manual_seed(seed)` does: its low 32 bits count.
     pub fn new(seed: u64) -> Self {
         let mut state = Vec::with_capacity(STATE);
         let mut word = seed as u32;
@@ -55,21 +55,21 @@ impl TorchRng {
         y ^ (y >> 18)
     }
 
-    /// Uniform in `[0, 1)` with 53 bits.
+    /// Draws a uniform number in `[0, 1)` with 53 bits.
     fn uniform(&mut self) -> f64 {
         let high = u64::from(self.word());
         let bits = (high << 32 | u64::from(self.word())) & ((1 << 53) - 1);
         bits as f64 / (1u64 << 53) as f64
     }
 
-    /// What `torch.randn(n, generator=g)` returns, in f32; draws follow one another.
+    /// Draws the numbers that `torch.randn(n, generator=g)` returns, in f32; draws follow one another.
     pub fn randn(&mut self, n: usize) -> Vec<f32> {
         if n < 16 {
             return (0..n).map(|_| self.normal() as f32).collect();
         }
         let mut all: Vec<f32> = (0..n).map(|_| self.fraction()).collect();
         all.as_chunks_mut().0.iter_mut().for_each(box_muller);
-        // What remains of a length that is no multiple of 16 is drawn anew, together with what stands before it.
+        // If the length is not a multiple of 16, torch draws its last 16 numbers anew.
         if !n.is_multiple_of(16)
             && let Some(last) = all.last_chunk_mut()
         {
@@ -79,12 +79,12 @@ impl TorchRng {
         all
     }
 
-    /// Uniform in `[0, 1)` with 24 bits.
+    /// Draws a uniform number in `[0, 1)` with 24 bits.
     fn fraction(&mut self) -> f32 {
         (self.word() & 0xff_ffff) as f32 / (1 << 24) as f32
     }
 
-    /// A normal in double precision, as torch draws them for short tensors.
+    /// Draws a normal number in double precision, as torch does for short tensors.
     fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -96,7 +96,7 @@ impl TorchRng {
     }
 }
 
-/// 16 uniform numbers become normal ones: 8 give radii, 8 angles.
+/// Turns 16 uniform numbers into normal ones: 8 give radii, 8 angles.
 fn box_muller(block: &mut [f32; 16]) {
     for i in 0..8 {
         let radius = (-2.0 * f64::from(1.0 - block[i]).ln()).sqrt();
@@ -117,13 +117,13 @@ pub struct Philox {
 }
 
 impl Philox {
-    /// The generator after `torch.cuda.manual_seed(seed)`.
+    /// Seeds the generator as `torch.cuda.manual_seed(seed)` does.
     pub fn new(seed: u64) -> Self {
         Philox { key: [seed as u32, (seed >> 32) as u32], offset: 0 }
     }
 
-    /// What `torch.randn(n, device="cuda", generator=g)` returns for as many elements as a device computes at a time;
-    /// draws follow one another.
+    /// Draws the numbers that `torch.randn(n, device="cuda", generator=g)` returns for as many elements as a device
+    /// computes at a time; draws follow one another.
     pub fn randn(&mut self, n: usize) -> Vec<f32> {
         let all = (0..n).map(|i| self.normal(i as u32)).collect();
         self.offset = self.offset.wrapping_add(1);
@@ -154,7 +154,7 @@ pub enum Noise {
 }
 
 impl Noise {
-    /// The next `n` normal numbers.
+    /// Draws the next `n` normal numbers.
     pub fn randn(&mut self, n: usize) -> Vec<f32> {
         match self {
             Noise::Torch(rng) => rng.randn(n),
@@ -163,12 +163,12 @@ impl Noise {
     }
 }
 
-/// `base` with the noise of a variation mixed in, both `[C, h, w]`: at `strength` 0 it stays as it is, at 1 it is the
+/// Mixes the noise of a variation into `base`, both `[C, h, w]`: at `strength` 0 it stays as it is, at 1 it is the
 /// variation. Each column of each channel is a vector that turns towards the other (spherical interpolation), as in
 /// A1111, so that the same seeds give the same variations.
 ///
 /// # Panics
-/// If the lengths differ or are no multiple of `h * w`.
+/// If the lengths differ or are not a multiple of `h * w`.
 pub fn slerp(strength: f32, base: &[f32], variation: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
     let plane = h * w;
     assert!(base.len() == variation.len() && base.len().is_multiple_of(plane), "noises of different shapes");
@@ -181,7 +181,7 @@ pub fn slerp(strength: f32, base: &[f32], variation: &[f32], [h, w]: [usize; 2])
             (aa, ab, bb) = (aa + a * a, ab + a * b, bb + b * b);
         }
         let angle = (ab / f64::sqrt(aa * bb)).acos();
-        // Vectors on one line, or a vector of zeros, have no arc between them; the angle may then be no number.
+        // Vectors on one line, or a vector of zeros, have no arc between them; the angle may then be NaN.
         let (from, to) = match angle.sin() {
             sine if sine > 1e-6 => (((1.0 - t) * angle).sin() / sine, (t * angle).sin() / sine),
             _ => (1.0 - t, t),

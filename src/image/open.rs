@@ -1,7 +1,7 @@
 //! Opening an image model's files: a folder as diffusers writes it, or a single-file checkpoint.
 
 use crate::config::diffusion::clip::ClipConfig;
-use crate::config::diffusion::index::{Family, PipelineIndex};
+use crate::config::diffusion::index::{PipelineFamily, PipelineIndex};
 use crate::config::diffusion::ldm::{self, Take};
 use crate::config::diffusion::names::canonical;
 use crate::config::diffusion::scheduler::SchedulerConfig;
@@ -9,25 +9,28 @@ use crate::config::diffusion::unet::UnetConfig;
 use crate::config::diffusion::vae::VaeConfig;
 use crate::format::TensorInfo;
 use crate::format::safetensors::{SafeTensors, ShardIndex};
-use crate::load::{ByteSource, Stored, Tensors, header, is_gguf, small};
+use crate::load::{ByteSource, RowOrder, Stored, Tensors, header, is_gguf, small};
 use crate::text::ClipTokenizer;
 use crate::{Error, Result};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// A text encoder of an image model.
 pub struct TextPart {
-    /// What its tensors' names begin with.
+    /// The first part of its tensors' names.
     pub name: String,
     /// Its configuration.
     pub config: ClipConfig,
-    /// Its tokenizer, until somebody takes it.
+    /// Its tokenizer, until it is taken.
     pub tokenizer: Option<ClipTokenizer>,
-    /// Whether the states before its last layer are wanted, without the last norm.
+    /// Whether the states before its last layer are used, without the last norm.
     pub penultimate: bool,
 }
 
 /// Which autoencoder makes the finished picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Autoencoder {
     /// The model's own; a tiny one that lies beside it is loaded for previews.
     #[default]
@@ -38,22 +41,10 @@ pub enum Autoencoder {
     Tiny,
 }
 
-impl Autoencoder {
-    /// The option's name in JavaScript.
-    pub fn from_name(name: &str) -> Option<Autoencoder> {
-        match name {
-            "auto" => Some(Autoencoder::Auto),
-            "full" => Some(Autoencoder::Full),
-            "tiny" => Some(Autoencoder::Tiny),
-            _ => None,
-        }
-    }
-}
-
-/// The headers of an image model's files, read and checked. No weight has been read yet.
+/// The headers of an image model's files, read and checked. No weight is read yet.
 pub struct ImageFiles {
-    /// What kind of pipeline it is.
-    pub family: Family,
+    /// The kind of pipeline.
+    pub family: PipelineFamily,
     /// Its name, if it has one.
     pub name: String,
     /// The parts that were found.
@@ -62,26 +53,27 @@ pub struct ImageFiles {
     pub tensors: Tensors,
     /// Text encoders, in the order in which their states lie side by side.
     pub text: Vec<TextPart>,
-    /// The noise predictor.
+    /// The noise predictor's configuration.
     pub unet: UnetConfig,
-    /// The autoencoder, the names of whose tensors begin with `vae.`.
+    /// The autoencoder's configuration; its tensors' names begin with `vae.`.
     pub vae: VaeConfig,
-    /// A tiny one for previews; its tensors' names begin with `taesd.`.
+    /// That of a tiny autoencoder for previews; its tensors' names begin with `taesd.`.
     pub taesd: Option<VaeConfig>,
-    /// The schedule that the model was trained with, and the sampler that its authors chose.
+    /// The noise schedule that the model was trained with, and the sampler that its authors chose.
     pub scheduler: SchedulerConfig,
     /// Whether a missing negative prompt stands for zeros.
     pub force_zeros: bool,
 }
 
 const INDEX: &str = "model_index.json";
-/// Numbers that SDXL models are told of a picture's sizes: its original height and width, where it was cut off, and what it
-/// is to have.
+/// Numbers that SDXL models read of a picture's sizes: its original height and width, where it was cropped, and its
+/// height and width now.
 const SIZES: usize = 6;
 /// Parts of a folder that are loaded if they are there; others, such as a safety checker, are not.
 const LOADED: [&str; 7] = ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "unet", "vae"];
 const TEXT: [(&str, &str); 2] = [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")];
 
+/// Reads a part's configuration; returns also its name.
 async fn config(source: &dyn ByteSource, part: &str, file: &str) -> Result<(Vec<u8>, String)> {
     let name = format!("{part}/{file}");
     match small(source, &name).await? {
@@ -90,16 +82,16 @@ async fn config(source: &dyn ByteSource, part: &str, file: &str) -> Result<(Vec<
     }
 }
 
-/// Whether this is an image model's folder or checkpoint, rather than a language model's.
+/// Says whether this is an image model's folder or checkpoint, rather than a language model's.
 ///
 /// # Errors
-/// What reading says.
+/// Those of reading.
 pub async fn is_image_model(source: &dyn ByteSource) -> Result<bool> {
     let names = source.names();
     if names.iter().any(|n| n == INDEX) {
         return Ok(true);
     }
-    // A GGUF file stands for itself: nothing needs to be asked of what lies beside it.
+    // A GGUF file is complete: no other file needs to be looked for.
     if names.iter().any(|n| is_gguf(n)) {
         return Ok(false);
     }
@@ -110,7 +102,7 @@ pub async fn is_image_model(source: &dyn ByteSource) -> Result<bool> {
     Ok(weights == 1 && source.size("config.json").await?.is_none())
 }
 
-/// The tokenizer in a folder. `pad`: the token that it pads with if no file says so.
+/// Opens the tokenizer in a folder. `pad`: the token that it pads with if no file names one.
 async fn tokenizer(source: &dyn ByteSource, folder: &str, pad: Option<&str>) -> Result<Option<ClipTokenizer>> {
     let file = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
     let settings = small(source, &file("tokenizer_config.json")).await?;
@@ -133,7 +125,7 @@ impl ImageFiles {
     /// wanted.
     ///
     /// # Errors
-    /// Whatever is wrong with the files, before any weight is read.
+    /// Those of reading, and whatever is wrong with the headers: [`Error::Format`], [`Error::Unsupported`].
     pub async fn open(source: &dyn ByteSource, autoencoder: Autoencoder) -> Result<Self> {
         let mut files = match small(source, INDEX).await? {
             Some(text) => Self::open_folder(source, PipelineIndex::parse(&text, INDEX)?).await?,
@@ -144,7 +136,7 @@ impl ImageFiles {
         Ok(files)
     }
 
-    /// Whether the parts fit each other: what one makes is what the next one takes.
+    /// Checks that the parts fit each other: one's result is the next one's input.
     fn check(&self) -> Result<()> {
         let (unet, vae) = (&self.unet, &self.vae);
         let latents = vae.latent_channels();
@@ -181,7 +173,7 @@ impl ImageFiles {
         Ok(())
     }
 
-    /// Opens the tiny autoencoder, which has a folder of its own beside the model's parts.
+    /// Opens the tiny autoencoder, which has a folder of its own beside the model's parts, if it is wanted.
     async fn add_tiny(&mut self, source: &dyn ByteSource, wanted: Autoencoder) -> Result<()> {
         let folder = if self.family.is_xl() { "taesdxl" } else { "taesd" };
         let file = format!("{folder}/config.json");
@@ -215,6 +207,7 @@ impl ImageFiles {
         Ok(())
     }
 
+    /// Opens a folder as diffusers writes it.
     async fn open_folder(source: &dyn ByteSource, index: PipelineIndex) -> Result<Self> {
         let mut tensors = Tensors::default();
         let mut text = Vec::new();
@@ -240,7 +233,7 @@ impl ImageFiles {
         let (json, file) = config(source, "vae", "config.json").await?;
         let mut vae = VaeConfig::from_json(&json, &file)?;
         if let VaeConfig::Kl(kl) = &mut vae {
-            // The pipelines of Stable Diffusion know no shift, and do not look for one.
+            // The pipelines of Stable Diffusion ignore a shift.
             kl.shift_factor = 0.0;
         }
         add(&mut tensors, source, "vae", "vae", "diffusion_pytorch_model").await?;
@@ -261,6 +254,7 @@ impl ImageFiles {
         })
     }
 
+    /// Opens a single-file checkpoint.
     async fn open_checkpoint(source: &dyn ByteSource) -> Result<Self> {
         let names = source.names();
         let file = names.iter().find(|n| n.ends_with(".safetensors")).ok_or_else(|| {
@@ -343,17 +337,17 @@ async fn add(tensors: &mut Tensors, source: &dyn ByteSource, folder: &str, part:
         tensors.files.push(file);
         for info in stored {
             if let Some(name) = canonical(part, &info.name) {
-                tensors.by_name.insert(name, Stored { file: number, info, transposed: false });
+                tensors.by_name.insert(name, Stored { file: number, info, order: RowOrder::AsStored });
             }
         }
     }
     Ok(())
 }
 
-/// A part of a stored tensor, as it is wanted.
+/// Takes a part of a stored tensor.
 fn taken(info: &TensorInfo, take: Take) -> Stored {
     let mut info = info.clone();
-    let transposed = matches!(take, Take::Transposed);
+    let order = if matches!(take, Take::Transposed) { RowOrder::Transposed } else { RowOrder::AsStored };
     match take {
         Take::Whole => {}
         Take::Rows { first, count } => {
@@ -364,5 +358,5 @@ fn taken(info: &TensorInfo, take: Take) -> Stored {
         }
         Take::Transposed => info.shape.reverse(),
     }
-    Stored { file: 0, info, transposed }
+    Stored { file: 0, info, order }
 }

@@ -1,25 +1,28 @@
-//! What a caller may ask of a picture, checked.
+//! A caller's options for pictures, and their checks.
 
 use super::scheduler::Sampler;
+use crate::format::{json::JsonObject, variants};
 use crate::{Error, Result};
 use serde::Deserialize;
 
-/// Whose seeds to reproduce.
+/// The program whose noise is reproduced for a seed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum NoiseKind {
-    /// Those of torch's generator on the CPU: diffusers, ComfyUI.
+    /// The noise of torch's generator on the CPU: diffusers, ComfyUI.
     #[default]
     Cpu,
-    /// Philox, those of torch's generator on a GPU: AUTOMATIC1111.
+    /// The noise of torch's generator on a GPU, Philox: AUTOMATIC1111.
     Gpu,
 }
 
 /// How the picture is shown while it is painted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Preview {
-    /// Not at all.
+    /// No preview.
     #[default]
     None,
     /// A projection of the latents to colours, where the autoencoder is too large to be run every step.
@@ -28,48 +31,53 @@ pub enum Preview {
     Tiny,
 }
 
-/// Options of one call, as in `ImageOptions` of the JavaScript API.
+/// The options of one call, as in `ImageOptions` of the JavaScript API.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct ImageOptions {
-    /// What the picture should not show.
+    /// A description of what the picture should not show.
     pub negative_prompt: Option<String>,
-    /// Pixels.
+    /// Width in pixels; default: the model's own size, or that of a picture to start from.
     pub width: Option<usize>,
-    /// Pixels.
+    /// Height in pixels, likewise.
     pub height: Option<usize>,
-    /// Steps of the sampler.
+    /// How many steps the sampler takes.
     pub steps: Option<usize>,
-    /// How far the prompt is followed; up to 1: not guided (Ho and Salimans 2022).
+    /// How strongly the prompt guides (Ho and Salimans 2022); up to 1 there is no guidance: the negative prompt plays
+    /// no part and a step takes half the time.
     pub guidance_scale: Option<f32>,
     /// Picture `i` of a batch has this seed plus `i`; default: random.
     pub seed: Option<u64>,
-    /// Whose seeds.
+    /// The program whose noise is reproduced.
+    #[serde(deserialize_with = "variants::read")]
     pub noise: NoiseKind,
-    /// The sampler's name.
+    /// The sampler's name; default: the model's own.
+    #[cfg_attr(test, ts(as = "Option<Sampler>"))]
     pub sampler: Option<String>,
     /// How much fresh noise DDIM adds (Song et al. 2021).
     pub eta: f32,
-    /// Layers of the text encoder to leave out, counted from its end.
+    /// How many of the text encoder's last layers are left out.
     pub clip_skip: usize,
-    /// Pictures to make.
+    /// How many pictures to make.
     pub batch: Option<usize>,
-    /// How much of a given picture is repainted, above 0 and up to 1.
+    /// How much of a given picture is repainted, above 0 and up to 1; default: 0.8.
     pub strength: Option<f32>,
     /// The seed of another noise to mix in.
     pub variation_seed: Option<u64>,
-    /// How much of it.
+    /// How much of that noise, 0 to 1.
     pub variation_strength: f32,
-    /// Pictures on the way.
+    /// How pictures are shown while they are painted.
+    #[serde(deserialize_with = "variants::read")]
     pub preview: Preview,
 }
 
-/// What a caller gives besides words.
+/// The pictures and latents that a caller gives.
 #[derive(Clone, Debug, Default)]
 pub struct ImageInputs {
     /// A picture to start from: RGBA, `width * height * 4`.
     pub image: Option<Vec<u8>>,
-    /// What of it to repaint, RGBA: white is repainted.
+    /// The mask of the region to repaint, RGBA: white is repainted.
     pub mask: Option<Vec<u8>>,
     /// Noise to start from instead of the seed's, [batch, C, h, w].
     pub latents: Option<Vec<f32>>,
@@ -84,7 +92,7 @@ pub struct Defaults {
     pub steps: usize,
     /// Guidance.
     pub guidance: f32,
-    /// The sampler that the model names, or why it can't be taken.
+    /// The sampler that the model names, or why it is not supported.
     pub sampler: std::result::Result<Sampler, String>,
     /// Sides must be a multiple of this.
     pub multiple: usize,
@@ -100,25 +108,25 @@ pub(super) struct Request {
     pub seed: u64,
     pub sampler: Sampler,
     pub batch: usize,
-    /// Of a picture to start from.
+    /// How much of the given picture is repainted; `None`: there is none.
     pub strength: Option<f32>,
     pub options: ImageOptions,
 }
 
-/// Pixels of the longest side.
+/// The most pixels of a side.
 pub(super) const MOST_SIDE: usize = 4096;
 /// The largest seed that JavaScript's numbers hold exactly.
 const SEEDS: u64 = 1 << 53;
-/// Seeds chosen here are short enough to be typed.
+/// Seeds chosen here are below this: short enough to be typed.
 const SHORT: u64 = 1 << 32;
 
 impl Request {
-    /// The seed of picture `i` of the batch.
+    /// Computes the seed of picture `i` of the batch.
     pub fn seed_of(&self, i: usize) -> u64 {
         self.seed.wrapping_add(i as u64)
     }
 
-    /// The seed of the noise that is mixed in for picture `i`.
+    /// Computes the seed of the noise that is mixed in for picture `i`.
     pub fn variation_seed_of(&self, i: usize) -> u64 {
         self.options.variation_seed.unwrap_or(self.seed.wrapping_add(1)).wrapping_add(i as u64)
     }
@@ -129,16 +137,15 @@ fn refuse<T>(what: String) -> Result<T> {
 }
 
 impl ImageOptions {
-    /// Options from their JSON form.
+    /// Reads options from their JSON form.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] naming what is wrong.
+    /// [`Error::Unsupported`] naming the wrong option.
     pub fn from_json(value: serde_json::Value) -> Result<Self> {
-        serde_json::from_value(value)
-            .map_err(|e| Error::unsupported(format!("an option is wrong ({e}); see the documentation")))
+        JsonObject::options(&value.to_string(), |what| format!("an option is wrong ({what}); see the documentation"))
     }
 
-    /// Fills in the model's defaults and checks; `random` is used if there is no seed.
+    /// Fills in the model's defaults, and checks all options. `random` is the seed if none is given.
     pub(super) fn resolve(self, d: &Defaults, inputs: &ImageInputs, random: u64) -> Result<Request> {
         let (width, height) = (self.width.unwrap_or(d.size[0]), self.height.unwrap_or(d.size[1]));
         for (name, side) in [("width", width), ("height", height)] {

@@ -1,17 +1,17 @@
 //! The noise predictor made ready for one size: the prompt's keys and values, then a step as often as the sampler asks.
 
 use super::scheduler::Stage;
-use crate::gpu::{Batch, Buffer, Gpu, Graph, Plan, Region};
+use crate::gpu::{Batch, Buffer, Gpu, Graph, Pace, Plan, Region, padded, row_bytes, row_stride};
 use crate::load::Abort;
 use crate::models::{Unet, UnetInput};
-use crate::ops::{Denoise, KEPT_PLANES, Map, PLANES, Rows, STAGE};
+use crate::ops::{Denoise, DenoiseStage, KEPT_PLANES, Map, PLANES, Rows, STAGE};
 use crate::{Error, Result};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// What a painter was made for.
+/// The sizes that a painter was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct LatentShape {
     /// Height and width of the latents.
     pub h: usize,
     pub w: usize,
@@ -23,12 +23,13 @@ pub(super) struct Shape {
     pub known: bool,
 }
 
-impl Shape {
+impl LatentShape {
+    /// Counts the pictures that the noise predictor reads at once.
     fn n(&self) -> usize {
         if self.guided { 2 } else { 1 }
     }
 
-    /// Rows of the embedded time: with each half its own if they differ in more than the prompt.
+    /// Counts the rows of the embedded time: each half has its own if they differ in more than the prompt.
     fn times(&self, unet: &Unet) -> usize {
         if unet.config().addition.is_some() { self.n() } else { 1 }
     }
@@ -50,7 +51,7 @@ struct Regions {
 
 /// Plans and memory of the denoising loop.
 pub(super) struct Painter {
-    pub shape: Shape,
+    pub shape: LatentShape,
     gpu: Rc<Gpu>,
     unet: Rc<Unet>,
     context: Plan,
@@ -60,31 +61,28 @@ pub(super) struct Painter {
     bytes: u64,
     /// Bytes of a plane of latents.
     plane: u64,
-    /// Dispatches that fit the time one submit may take.
-    part: Cell<usize>,
+    /// Dispatches of one submit.
+    pace: Pace,
 }
 
-/// Dispatches of the first submit: nothing is known of the GPU's speed yet.
-const FIRST_PART: usize = 64;
-
-/// Bytes of a row of activations.
-fn row(width: usize) -> u64 {
-    4 * width.next_multiple_of(4) as u64
-}
+/// Dispatches of the first submit.
+const FIRST_SUBMIT: u64 = 64;
+/// Fewer dispatches would take longer to submit than to run.
+const LEAST_SUBMIT: u64 = 8;
 
 impl Regions {
-    /// `make` gets what a region is for and its bytes.
-    fn new(unet: &Unet, shape: Shape, make: impl Fn(&str, u64) -> Region) -> Regions {
+    /// Makes all regions; `make` gets a region's label and its bytes.
+    fn new(unet: &Unet, shape: LatentShape, make: impl Fn(&str, u64) -> Region) -> Regions {
         let c = unet.config();
         let (n, tokens) = (shape.n() as u64, (shape.n() * shape.tokens) as u64);
-        let plane = (shape.h * shape.w) as u64 * row(c.in_channels);
+        let plane = (shape.h * shape.w) as u64 * row_bytes(c.in_channels);
         Regions {
-            contexts: unet.context_widths().map(|w| make("context", tokens * row(w))).collect(),
-            text: make("text", tokens * row(c.cross_attention_dim)),
+            contexts: unet.context_widths().map(|w| make("context", tokens * row_bytes(w))).collect(),
+            text: make("text", tokens * row_bytes(c.cross_attention_dim)),
             stage: make("stage", 4 * STAGE as u64),
-            time: make("time", shape.times(unet) as u64 * row(c.block_out_channels[0])),
-            guidance: c.time_cond_proj_dim.map(|k| make("guidance", row(k))),
-            added: c.addition.as_ref().map(|a| make("added", n * row(a.projection_input))),
+            time: make("time", shape.times(unet) as u64 * row_bytes(c.block_out_channels[0])),
+            guidance: c.time_cond_proj_dim.map(|k| make("guidance", row_bytes(k))),
+            added: c.addition.as_ref().map(|a| make("added", n * row_bytes(a.projection_input))),
             latents: make("latents", PLANES as u64 * plane),
             input: make("input", n * plane),
             noise: make("noise", plane),
@@ -93,7 +91,7 @@ impl Regions {
     }
 
     /// Records the prompt's keys and values.
-    fn record_context(&self, g: &Graph, unet: &Unet, shape: Shape) {
+    fn record_context(&self, g: &Graph, unet: &Unet, shape: LatentShape) {
         unet.context(
             g.given(&self.text, [shape.n() * shape.tokens, unet.config().cross_attention_dim]),
             &self.contexts,
@@ -101,7 +99,7 @@ impl Regions {
     }
 
     /// Records a step.
-    fn record_step(&self, g: &Graph, unet: &Unet, shape: Shape) {
+    fn record_step(&self, g: &Graph, unet: &Unet, shape: LatentShape) {
         let (c, n) = (unet.config(), shape.n());
         let contexts = self.contexts.iter().zip(unet.context_widths());
         let context: Vec<_> = contexts.map(|(r, w)| g.given(r, [n * shape.tokens, w])).collect();
@@ -124,8 +122,9 @@ impl Regions {
     }
 }
 
-/// Bytes that a painter would take, without taking them, and those of its largest activation. The weights may be pretended.
-pub(super) fn bytes(gpu: &Rc<Gpu>, unet: &Unet, shape: Shape) -> [u64; 2] {
+/// Counts the bytes that a painter would take, without taking them, and those of its largest activation. The weights
+/// may be pretended.
+pub(super) fn bytes(gpu: &Rc<Gpu>, unet: &Unet, shape: LatentShape) -> [u64; 2] {
     let (dummy, sum) = (Buffer::storage(gpu, "dummy", 4), Cell::new(0));
     let regions = Regions::new(unet, shape, |_, size| {
         sum.set(sum.get() + size);
@@ -138,11 +137,11 @@ pub(super) fn bytes(gpu: &Rc<Gpu>, unet: &Unet, shape: Shape) -> [u64; 2] {
 }
 
 impl Painter {
-    /// Compiles the plans.
+    /// Compiles the plans. `hold_ms`: milliseconds that a submit may hold the GPU.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::Gpu`].
-    pub async fn new(gpu: &Rc<Gpu>, unet: &Rc<Unet>, shape: Shape) -> Result<Painter> {
+    pub async fn new(gpu: &Rc<Gpu>, unet: &Rc<Unet>, shape: LatentShape, hold_ms: f64) -> Result<Painter> {
         let sum = Cell::new(0);
         let make = |what: &str, size: u64| {
             sum.set(sum.get() + size);
@@ -162,11 +161,11 @@ impl Painter {
             step,
             plane: regions.noise.size,
             regions,
-            part: Cell::new(FIRST_PART),
+            pace: Pace::new(FIRST_SUBMIT, hold_ms).within(LEAST_SUBMIT, u64::MAX),
         })
     }
 
-    /// Runs everything once on whatever is there, without waiting.
+    /// Runs everything once on meaningless numbers, without waiting.
     pub fn warm(&self) {
         let mut batch = Batch::new(&self.gpu);
         batch.run(&self.context);
@@ -174,38 +173,41 @@ impl Painter {
         batch.submit();
     }
 
-    /// Bytes of activations, planes and parameters.
+    /// Counts the bytes of activations, planes and parameters.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Dispatches of a step.
+    /// Counts the dispatches of a step.
     pub fn dispatches(&self) -> usize {
         self.step.dispatches()
     }
 
-    /// Multiplications and additions of a step.
+    /// Counts the multiplications and additions of a step.
     pub fn macs(&self) -> u64 {
         self.step.macs()
     }
 
-    /// Sets the encoded prompts, `n * tokens` rows: without the prompt first, if guided; and what else belongs to them.
+    /// Sets the encoded prompts, `n * tokens` rows, if guided the negative prompt first, and the embeddings that belong
+    /// to them.
     pub fn prompt(&self, rows: &[f32], added: &[f32], guidance_embedding: &[f32]) {
         let width = self.unet.config().cross_attention_dim;
-        self.regions.text.write(0, bytemuck::cast_slice(&padded(rows, width)));
+        self.regions.text.write(0, bytemuck::cast_slice(&padded(rows.iter().copied(), width)));
         if let Some(region) = &self.regions.added {
             let width = added.len() / self.shape.n();
-            region.write(0, bytemuck::cast_slice(&padded(added, width)));
+            region.write(0, bytemuck::cast_slice(&padded(added.iter().copied(), width)));
         }
         if let Some(region) = &self.regions.guidance {
-            region.write(0, bytemuck::cast_slice(&padded(guidance_embedding, guidance_embedding.len())));
+            region
+                .write(0, bytemuck::cast_slice(&padded(guidance_embedding.iter().copied(), guidance_embedding.len())));
         }
         let mut batch = Batch::new(&self.gpu);
         batch.run(&self.context);
         batch.submit();
     }
 
-    /// Sets the first latents and what is kept, all in rows of pixels. `input_scale`: the first stage's.
+    /// Sets the first latents, and the planes of a picture that is kept in part, all in rows of pixels. `input_scale`:
+    /// the first stage's.
     pub fn start(&self, latents: &[f32], kept: Option<[&[f32]; 3]>, input_scale: f32) {
         let plane = self.rows(latents);
         self.regions.latents.write(0, bytemuck::cast_slice(&plane));
@@ -213,7 +215,7 @@ impl Painter {
         for i in 1..PLANES as u64 {
             self.regions.latents.write(i * self.plane, &zeros);
         }
-        // The kernel multiplies what it is not given by zero, which is zero only if it is finite.
+        // The kernel multiplies unused noise by zero, which is zero only if the noise is finite.
         self.regions.noise.write(0, &zeros);
         let input: Vec<f32> = plane.iter().map(|v| v * input_scale).collect();
         for i in 0..self.shape.n() as u64 {
@@ -226,65 +228,65 @@ impl Painter {
         }
     }
 
+    /// Pads rows of pixels as they lie in memory.
     fn rows(&self, pixels: &[f32]) -> Vec<f32> {
-        padded(pixels, self.unet.config().in_channels)
+        padded(pixels.iter().copied(), self.unet.config().in_channels)
     }
 
-    /// Says what the next step is. `next_scale`: the input scale of the stage after it; `noise`: fresh noise, if the stage
-    /// wants it.
+    /// Sets the numbers of the next step. `next_scale`: the input scale of the stage after it; `noise`: fresh noise, if
+    /// the stage wants it.
     pub fn set_stage(&self, stage: &Stage, time: &[f32], guidance: f32, next_scale: f32, noise: Option<&[f32]>) {
-        let mut numbers = [0.0f32; STAGE];
-        numbers[0] = guidance;
-        numbers[1] = next_scale;
-        numbers[2..4].copy_from_slice(&stage.convert);
-        numbers[4..6].copy_from_slice(&stage.denoised);
-        numbers[6..13].copy_from_slice(&stage.next);
-        numbers[13..20].copy_from_slice(&stage.save);
-        numbers[20] = f32::from(u8::from(stage.shift));
-        numbers[22..24].copy_from_slice(&stage.known);
-        self.regions.stage.write(0, bytemuck::cast_slice(&numbers));
-        let rows = self.regions.time.size as usize / 4 / time.len().next_multiple_of(4);
-        for i in 0..rows {
-            let row = padded(time, time.len());
-            self.regions.time.write((i * row.len() * 4) as u64, bytemuck::cast_slice(&row));
+        let numbers = DenoiseStage {
+            guidance,
+            input_scale: next_scale,
+            convert: stage.convert,
+            denoised: stage.denoised,
+            next: stage.next,
+            save: stage.save,
+            shift: f32::from(u8::from(stage.shift)),
+            unused: 0.0,
+            known: stage.known,
+        };
+        self.regions.stage.write(0, bytemuck::bytes_of(&numbers));
+        let row = padded(time.iter().copied(), time.len());
+        for at in (0..self.regions.time.size).step_by(4 * row_stride(time.len())) {
+            self.regions.time.write(at, bytemuck::cast_slice(&row));
         }
         if let Some(noise) = noise {
             self.regions.noise.write(0, bytemuck::cast_slice(&self.rows(noise)));
         }
     }
 
-    /// Takes a step. `hold`: how many milliseconds one submit may take.
+    /// Takes a step.
     ///
     /// # Errors
     /// [`Error::Gpu`], [`Error::Cancelled`].
-    pub async fn step(&self, hold: f64, clock: &dyn Fn() -> f64, abort: &Abort) -> Result<()> {
+    pub async fn step(&self, clock: &dyn Fn() -> f64, abort: &Abort) -> Result<()> {
         let (mut at, all) = (0, self.step.dispatches());
         while at < all {
-            let (end, began) = ((at + self.part.get()).min(all), clock());
+            let (end, began) = ((at + self.pace.amount() as usize).min(all), clock());
             let mut batch = Batch::new(&self.gpu);
             batch.run_part(&self.step, at..end);
             batch.submit();
             self.gpu.idle().await?;
             abort.check()?;
-            // As many dispatches as fit next time; never twice as many at once, for not all take equally long.
-            let fits = ((end - at) as f64 * hold / (clock() - began).max(0.1)) as usize;
-            self.part.set(fits.clamp(8, 2 * self.part.get()));
+            self.pace.measured((end - at) as u64, clock() - began);
             at = end;
         }
         Ok(())
     }
 
-    /// The latents as they are now, or the denoised estimate of the last step, [h * w, C].
+    /// Reads the latents as they are now, or the denoised estimate of the last step, [h * w, C].
     ///
     /// # Errors
     /// [`Error::Gpu`].
     pub async fn read(&self, denoised: bool) -> Result<Vec<f32>> {
         let c = self.unet.config().in_channels;
-        super::text_encoder::floats(&self.gpu, &self.plane(denoised), self.shape.h * self.shape.w, c).await
+        self.gpu.read_rows(&self.plane(denoised), self.shape.h * self.shape.w, c).await
     }
 
-    /// Where they are.
-    pub fn plane(&self, denoised: bool) -> Region {
+    /// Returns the memory that [`Painter::read`] reads.
+    fn plane(&self, denoised: bool) -> Region {
         let at = if denoised { PLANES as u64 - 1 } else { 0 };
         // Regions begin at a multiple of 256 bytes: the planes of tiny latents do not.
         Region {
@@ -295,17 +297,7 @@ impl Painter {
     }
 }
 
-/// Rows of `width`, padded to four.
-pub(super) fn padded(values: &[f32], width: usize) -> Vec<f32> {
-    let stride = width.next_multiple_of(4);
-    let mut out = vec![0.0; values.len() / width.max(1) * stride];
-    for (to, from) in out.chunks_exact_mut(stride).zip(values.chunks_exact(width.max(1))) {
-        to[..width].copy_from_slice(from);
-    }
-    out
-}
-
-/// Refuses latents that are not numbers: a black picture would say nothing.
+/// Refuses latents that are not numbers: they would become a black picture.
 ///
 /// # Errors
 /// [`Error::Gpu`].

@@ -1,10 +1,10 @@
-//! How a picture was made, in the words of AUTOMATIC1111's web UI, which other tools read.
+//! A picture's parameters in the words of AUTOMATIC1111's web UI, which other tools read.
 
 use super::options::{NoiseKind, Request};
 use super::scheduler::Sampler;
 use std::fmt::Write;
 
-/// A sampler's name there.
+/// Names a sampler as that web UI does.
 fn name(sampler: Sampler) -> &'static str {
     match sampler {
         Sampler::Ddim => "DDIM",
@@ -22,7 +22,7 @@ fn name(sampler: Sampler) -> &'static str {
     }
 }
 
-/// The text of the PNG chunk `parameters` for picture `i` of the batch.
+/// Writes the text of the PNG chunk `parameters` for picture `i` of the batch.
 pub(super) fn text(prompt: &str, r: &Request, i: usize, model: &str) -> String {
     let (o, mut text) = (&r.options, prompt.to_string());
     let seed = r.seed_of(i);

@@ -1,4 +1,4 @@
-//! From words to what the noise predictor reads besides latents.
+//! From prompts to the noise predictor's inputs besides latents.
 
 use super::model::{EncodedFor, ImageModel};
 use super::options::Request;
@@ -6,14 +6,14 @@ use super::painter::Painter;
 use super::text_encoder::Encoded;
 use crate::Result;
 use crate::load::Abort;
-use crate::text::Prompt;
+use crate::text::WeightedPrompt;
 
 impl ImageModel {
-    /// Encodes the negative prompt and the prompt, or remembers them.
+    /// Encodes the negative prompt and the prompt, unless the latest call had the same.
     pub(super) async fn encode(
         &self,
         key: EncodedFor,
-        prompts: &[Prompt; 2],
+        prompts: &[WeightedPrompt; 2],
         scales: &[f32],
         abort: &Abort,
     ) -> Result<[Encoded; 2]> {
@@ -23,7 +23,7 @@ impl ImageModel {
             return Ok(encoded.clone());
         }
         let both = self.encode_anew(key.2, prompts, scales, abort).await;
-        // However that ended.
+        // Also after an error.
         self.dismiss_text();
         let mut encoded = both?.map(|sides| self.side_by_side(sides));
         if self.zero_empty && key.1.is_none() {
@@ -35,11 +35,11 @@ impl ImageModel {
         Ok(encoded)
     }
 
-    /// What each encoder makes of the negative prompt and of the prompt.
+    /// Encodes the negative prompt and the prompt with each encoder.
     pub(super) async fn encode_anew(
         &self,
         clip_skip: usize,
-        prompts: &[Prompt; 2],
+        prompts: &[WeightedPrompt; 2],
         scales: &[f32],
         abort: &Abort,
     ) -> Result<[Vec<Encoded>; 2]> {
@@ -59,7 +59,7 @@ impl ImageModel {
         Ok(both)
     }
 
-    /// What several encoders made, column by column.
+    /// Joins the results of several encoders column by column.
     pub(super) fn side_by_side(&self, parts: Vec<Encoded>) -> Encoded {
         let tokens = parts.first().map_or(0, |p| p.rows.len() / self.text[0].dim());
         let mut rows = Vec::new();
@@ -93,8 +93,8 @@ impl ImageModel {
     }
 }
 
-/// Sines and cosines of a time (or another number) as the model was trained with them; in f32, as diffusers computes them
-/// (`get_timestep_embedding`).
+/// Computes the sines and cosines of a time (or another number) as the model was trained with them; in f32, as
+/// diffusers does (`get_timestep_embedding`).
 pub(super) fn sinusoid(t: f32, dim: usize, shift: f32, cosines_first: bool) -> Vec<f32> {
     let half = dim / 2;
     let angles: Vec<f32> = (0..half)

@@ -1,15 +1,15 @@
-//! From a prompt to what the noise predictor attends to.
+//! From a prompt to the states that the noise predictor attends to.
 
 use super::open::TextPart;
 use crate::gpu::{Batch, Buffer, Gpu, Graph, Plan, Region};
 use crate::load::Abort;
 use crate::models::{Clip, ClipWant};
-use crate::text::{Chunk, ClipTokenizer, Prompt, pad_chunks};
+use crate::text::{Chunk, ClipTokenizer, WeightedPrompt, pad_chunks};
 use crate::{Error, Result};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Chunks of a prompt, 2,400 tokens: more than anybody means, and the predictor attends to all of them at every step.
+/// The most chunks of a prompt, 2,400 tokens: the predictor attends to all of them at every step.
 const MOST_CHUNKS: usize = 32;
 
 /// A prompt, encoded: rows of `width` for every token of every chunk, and the pooled text if the model has one.
@@ -24,7 +24,7 @@ pub(super) struct TextEncoder {
     gpu: Rc<Gpu>,
     tokenizer: ClipTokenizer,
     clip: Clip,
-    /// OpenCLIP encoders that pool, and encoders beside one, leave out their last layer and norm.
+    /// Whether the last layer and norm are left out: by OpenCLIP encoders that pool, and encoders beside one.
     penultimate: bool,
     plan: RefCell<Option<(ClipWant, TextPlan)>>,
 }
@@ -37,12 +37,13 @@ struct TextPlan {
 }
 
 impl TextEncoder {
+    /// Joins an encoder with its tokenizer.
     pub fn new(gpu: &Rc<Gpu>, part: &TextPart, tokenizer: ClipTokenizer, clip: Clip) -> Self {
         let plan = RefCell::default();
         TextEncoder { gpu: gpu.clone(), tokenizer, clip, penultimate: part.penultimate, plan }
     }
 
-    /// What of the encoder a prompt needs.
+    /// Says which results of the encoder a prompt needs.
     pub fn want(&self, clip_skip: usize) -> ClipWant {
         let skip = clip_skip + usize::from(self.penultimate);
         ClipWant {
@@ -52,15 +53,15 @@ impl TextEncoder {
         }
     }
 
-    /// The prompts, each in as many chunks as it takes.
-    pub fn chunks(&self, prompts: &[Prompt]) -> Vec<Vec<Chunk>> {
+    /// Splits each prompt into as many chunks as it takes.
+    pub fn chunks(&self, prompts: &[WeightedPrompt]) -> Vec<Vec<Chunk>> {
         prompts.iter().map(|p| p.chunks(&self.tokenizer)).collect()
     }
 
-    /// Appends chunks of no text to those with fewer than `count`.
+    /// Appends chunks without text to prompts that have fewer than `count`.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if no picture can follow so many.
+    /// [`Error::TooLarge`] if there are more than [`MOST_CHUNKS`].
     pub fn pad(&self, chunks: &mut [Vec<Chunk>], count: usize) -> Result<()> {
         if count > MOST_CHUNKS {
             let room = self.tokenizer.max_length() - 2;
@@ -74,17 +75,17 @@ impl TextEncoder {
         Ok(())
     }
 
-    /// Tokens of a chunk.
+    /// Counts the tokens of a chunk.
     pub fn positions(&self) -> usize {
         self.tokenizer.max_length()
     }
 
-    /// Bytes of its plan.
+    /// Counts the bytes of its plan.
     pub fn bytes(&self) -> u64 {
         self.plan.borrow().as_ref().map_or(0, |(_, p)| p.plan.bytes())
     }
 
-    /// Makes a plan, unless there is one.
+    /// Makes a plan for these results, unless there is one.
     ///
     /// # Errors
     /// Those of [`Plan::new`].
@@ -109,7 +110,8 @@ impl TextEncoder {
         Ok(())
     }
 
-    /// Encodes chunks, one after the other; weights as AUTOMATIC1111 applies them: multiplied, then the mean restored.
+    /// Encodes chunks, one after the other. Weights are applied as by AUTOMATIC1111: multiplied, then the mean is
+    /// restored.
     pub async fn encode(&self, chunks: &[Chunk], clip_skip: usize, abort: &Abort) -> Result<Encoded> {
         let want = self.want(clip_skip);
         self.ready(want).await?;
@@ -131,11 +133,11 @@ impl TextEncoder {
                 batch.submit();
                 (p.hidden.clone(), p.projected.clone())
             };
-            let mut hidden = floats(&self.gpu, &hidden, self.positions(), c.dim).await?;
+            let mut hidden = self.gpu.read_rows(&hidden, self.positions(), c.dim).await?;
             weigh(&mut hidden, &chunk.weights, c.dim);
             rows.extend(hidden);
             if let (0, Some(region), Some(width)) = (i, projected, c.projection_dim) {
-                let all = floats(&self.gpu, &region, self.positions(), width).await?;
+                let all = self.gpu.read_rows(&region, self.positions(), width).await?;
                 let end = end_of_text(&chunk.ids, c.eos);
                 pooled = all[end * width..(end + 1) * width].to_vec();
             }
@@ -143,7 +145,7 @@ impl TextEncoder {
         Ok(Encoded { rows, pooled })
     }
 
-    /// Columns of what it makes.
+    /// Counts the columns of its states.
     pub fn dim(&self) -> usize {
         self.clip.config().dim
     }
@@ -154,15 +156,7 @@ impl TextEncoder {
     }
 }
 
-/// Rows of a tensor, without their padding.
-pub(super) async fn floats(gpu: &Rc<Gpu>, region: &Region, rows: usize, width: usize) -> Result<Vec<f32>> {
-    let bytes = gpu.read(region).await?;
-    let all: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-    let stride = width.next_multiple_of(4);
-    Ok(all.chunks_exact(stride).take(rows).flat_map(|row| &row[..width]).copied().collect())
-}
-
-/// Multiplies each token's row with its weight, then all with one number, so that the mean stays.
+/// Multiplies each token's row by its weight, then all by one number that restores the mean.
 fn weigh(rows: &mut [f32], weights: &[f32], width: usize) {
     if weights.iter().all(|w| *w == 1.0) {
         return;
@@ -179,8 +173,8 @@ fn weigh(rows: &mut [f32], weights: &[f32], width: usize) {
     }
 }
 
-/// The token whose projected state is the pooled text. Configurations from before the end token was counted right say 2;
-/// the largest id is the end token then (transformers, `CLIPTextTransformer`).
+/// Finds the token whose projected state is the pooled text. Old configurations name 2 as the end token by mistake;
+/// then it is the largest id (transformers, `CLIPTextTransformer`).
 fn end_of_text(ids: &[u32], eos: u32) -> usize {
     let most = ids.iter().max().copied().unwrap_or(0);
     let end = if eos == 2 { most } else { eos };

@@ -1,21 +1,24 @@
 //! A generation under way: what the model is fed, what comes back, and when it is enough.
 
-use super::model::{LanguageModel, OnText};
 use super::options::{GenerateOptions, OnOverflow};
 use super::prompt::Prompt;
 use super::reasoning::Reasoning;
 use super::result::{FinishReason, GenerationResult, Logprob, Timings, TokenLogprob, Usage};
 use super::session::{Arriving, Session};
+use crate::gpu::InUse;
 use crate::load::Abort;
 use crate::text::{StopStrings, Stream, Tokenizer};
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// Hears text as it appears: the answer's, the thought's.
+pub type OnText<'a> = &'a dyn Fn(&str, &str);
+
 /// A generation under way.
 pub(super) struct Answer<'a> {
     tokenizer: &'a Tokenizer,
-    session: Session,
+    session: InUse<'a, Session>,
     options: &'a GenerateOptions,
     on_text: OnText<'a>,
     abort: &'a Abort,
@@ -35,16 +38,15 @@ pub(super) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Nothing has been computed yet.
+    /// Begins an answer; nothing has been computed yet.
     pub fn new(
-        model: &'a LanguageModel,
-        session: Session,
+        tokenizer: &'a Tokenizer,
+        session: InUse<'a, Session>,
         options: &'a GenerateOptions,
         prompt: Prompt,
         on_text: OnText<'a>,
         abort: &'a Abort,
     ) -> Self {
-        let tokenizer = model.tokenizer();
         Answer {
             tokenizer,
             session,
@@ -64,8 +66,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Computes it to its end, however it ends; gives the session back.
-    pub async fn run(mut self) -> (Result<GenerationResult>, Session) {
+    /// Computes it to its end, however it ends.
+    pub async fn run(mut self) -> Result<GenerationResult> {
         let finish = self.generate().await;
         self.finish(finish)
     }
@@ -74,34 +76,32 @@ impl<'a> Answer<'a> {
         self.usage.prompt_tokens = self.context.len();
         let seed = self.options.seed.unwrap_or_else(random_seed);
         self.session.begin(self.options, seed, &self.context, self.abort).await?;
-        let same = self.session.cached.iter().zip(&self.context).take_while(|(a, b)| a == b).count();
-        // The last token is processed again, for its logits.
-        let keep = same.min(self.context.len() - 1);
+        let mut keep = self.session.reuse(&self.context);
         self.usage.cached_tokens = keep;
         let most = self.options.max_tokens.unwrap_or(usize::MAX);
         if most == 0 {
             return Ok(FinishReason::Length);
         }
-        let mut keep = keep;
         loop {
-            let tail = self.context[keep..].to_vec();
-            let Some(first) = self.session.prefill(keep, &tail, true, self.abort).await? else {
+            let Some(first) = self.session.prefill(&self.context[keep..], true, self.abort).await? else {
                 return Ok(FinishReason::Length);
             };
             if let Some(reason) = self.decode(first, most).await? {
                 return Ok(reason);
             }
-            // The context is full: forget the older half of what follows its beginning, and go on.
+            // Either the sequence has become a long one to the model, and all keys are made again; or the context is
+            // full: then the older half of what follows its beginning is forgotten.
             let capacity = self.session.capacity();
-            let head = (capacity / 8).min(self.usage.prompt_tokens);
-            let recent = (capacity / 2).saturating_sub(head).max(1);
-            self.context.drain(head..self.context.len() - recent);
-            keep = self.session.cached.iter().zip(&self.context).take_while(|(a, b)| a == b).count();
-            keep = keep.min(self.context.len() - 1);
+            if self.context.len() >= capacity {
+                let head = (capacity / 8).min(self.usage.prompt_tokens);
+                let recent = (capacity / 2).saturating_sub(head).max(1);
+                self.context.drain(head..self.context.len() - recent);
+            }
+            keep = self.session.reuse(&self.context);
         }
     }
 
-    /// Steps until the answer ends; `None` if the context is full and may be shifted.
+    /// Runs steps until the answer ends; `None` if there is no room for the next token before the state is made anew.
     async fn decode(&mut self, first: Arriving, most: usize) -> Result<Option<FinishReason>> {
         let mut arriving = VecDeque::from([first]);
         let mut pending = 1;
@@ -109,8 +109,9 @@ impl<'a> Answer<'a> {
         let mut ahead = false;
         loop {
             let Some(next) = arriving.pop_front() else {
+                let full = self.session.position() == self.session.capacity();
                 let shift = self.options.on_overflow == OnOverflow::Shift;
-                return Ok(if shift { None } else { Some(FinishReason::Overflow) });
+                return Ok(if full && !shift { Some(FinishReason::Overflow) } else { None });
             };
             let waited = Instant::now();
             let ids = self.session.arrive(next, self.abort).await?;
@@ -137,8 +138,9 @@ impl<'a> Answer<'a> {
             // One step at a time when the host looks at logits; otherwise a batch is computed while another is read.
             let (batch, depth) = if self.logprobs.is_some() { (1, 1) } else { (batch, if ahead { 2 } else { 1 }) };
             while arriving.len() < depth {
-                let room = self.session.capacity() - self.session.position();
-                let count = batch.min(room).min(most - self.tokens.len() - pending);
+                let room = self.session.limit() - self.session.position();
+                let ahead = self.session.ahead() - pending.min(self.session.ahead());
+                let count = batch.min(room).min(ahead).min(most - self.tokens.len() - pending);
                 if count == 0 {
                     break;
                 }
@@ -177,18 +179,15 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn finish(mut self, finish: Result<FinishReason>) -> (Result<GenerationResult>, Session) {
-        // Keys and values exist for every token that was fed, whether or not it was accepted.
-        if self.context.starts_with(&self.session.cached) {
-            let fed = self.session.position().min(self.context.len());
-            self.session.settle(self.context[..fed].to_vec());
-        }
+    fn finish(mut self, finish: Result<FinishReason>) -> Result<GenerationResult> {
+        // The state stands for every token that was fed, whether or not it was accepted.
+        self.session.keep(&self.context);
         let finish_reason = match finish {
             Ok(reason) => reason,
             Err(Error::Cancelled) => FinishReason::Abort,
             Err(e) => {
-                self.session.settle(Vec::new());
-                return (Err(e), self.session);
+                self.session.clear();
+                return Err(e);
             }
         };
         let tail = std::mem::replace(&mut self.stream, self.tokenizer.stream()).finish();
@@ -219,11 +218,11 @@ impl<'a> Answer<'a> {
             tokens: self.tokens,
             logprobs: self.logprobs,
         };
-        (Ok(result), self.session)
+        Ok(result)
     }
 }
 
-/// The token's log-probability and the `n` best.
+/// Returns the token's log-probability and the `n` best.
 fn logprob(logits: &[f32], token: u32, n: usize) -> TokenLogprob {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&l| f64::from(l - top).exp()).sum();
@@ -240,7 +239,7 @@ fn logprob(logits: &[f32], token: u32, n: usize) -> TokenLogprob {
     TokenLogprob { token, logprob: log(token as usize), top }
 }
 
-/// A seed from the clock: different for every call is all it has to be.
+/// Makes a seed from the clock: different for every call is all it has to be.
 fn random_seed() -> u64 {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
     nanos.wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -1,26 +1,25 @@
 //! A language model that answers.
 
-use super::answer::Answer;
+use super::answer::{Answer, OnText};
 use super::open::LanguageFiles;
 use super::options::GenerateOptions;
 use super::prompt::Prompt;
 use super::result::GenerationResult;
-use super::session::Session;
+use super::session::{Session, chunks};
 use crate::config::language::LanguageConfig;
-use crate::gpu::{Gpu, WeightStore};
+use crate::gpu::{Exclusive, Gpu, InUse, WeightStore};
 use crate::load::{Abort, ByteSource, Phase, Progress, Quantize, Weights};
-use crate::models::Decoder;
+use crate::models::{Decoder, DecoderState, StateSize};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// What becomes of matrices stored as floats; `None`: what fits.
+    /// How matrices stored as floats are kept; `None`: whichever way fits.
     pub quantize: Option<Quantize>,
     /// Positions of the cache; `None`: the model's own, bounded by memory.
     pub context_length: Option<usize>,
@@ -35,9 +34,10 @@ const CACHE_SHARE: u64 = 4;
 /// or this many bytes if that is more.
 const CACHE_FLOOR: u64 = 256 << 20;
 
-/// What is known of a loaded model.
+/// A description of a loaded language model.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct LanguageInfo {
     /// Its architecture.
     pub architecture: String,
@@ -54,12 +54,15 @@ pub struct LanguageInfo {
     /// Bytes on the GPU.
     pub bytes: LanguageBytes,
     /// The device's tier.
+    #[cfg_attr(test, ts(as = "crate::gpu::Tier"))]
     pub tier: &'static str,
     /// The adapter's name.
     pub adapter: String,
     /// The family of kernel variants in use.
+    #[cfg_attr(test, ts(as = "crate::gpu::Family"))]
     pub family: &'static str,
-    /// Where the adapter departs from it: see [`crate::gpu::Choice`].
+    /// Choices that differ from the kernels of its family, since they are quicker on this adapter.
+    #[cfg_attr(test, ts(as = "Vec<crate::gpu::Choice>"))]
     pub choices: Vec<&'static str>,
     /// Dispatches of one decoded token, of one chunk of prefill.
     pub dispatches: [usize; 2],
@@ -67,6 +70,7 @@ pub struct LanguageInfo {
 
 /// Bytes on the GPU.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct LanguageBytes {
     /// Weights.
     pub weights: u64,
@@ -82,23 +86,8 @@ pub struct LanguageModel {
     tokenizer: Tokenizer,
     config: LanguageConfig,
     info: LanguageInfo,
-    session: RefCell<Option<Session>>,
+    session: Exclusive<Session>,
     _weights: WeightStore,
-}
-
-/// Hears text as it appears: the answer's, the thought's.
-pub type OnText<'a> = &'a dyn Fn(&str, &str);
-
-/// The session while a call uses it; goes back when the call ends, however it ends.
-struct Busy<'a> {
-    model: &'a LanguageModel,
-    session: Cell<Option<Session>>,
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.model.session.replace(self.session.take());
-    }
 }
 
 impl LanguageModel {
@@ -117,32 +106,31 @@ impl LanguageModel {
         abort.check()?;
         let bytes = files.tensors.bytes();
         let quantize = options.quantize.unwrap_or(Quantize::auto(bytes));
-        let exact = exact(quantize, &files);
         let weights = Weights::new(gpu, &files.tensors, quantize);
         let model = Decoder::bind(&weights, &files.config, gpu)?;
-        let capacity = context(gpu, &files.config, options.context_length, weights.bytes(), exact)?;
+        let size = state_size(gpu, &files.config, options.context_length, &weights)?;
+        let quantization = Weights::quantization(&[&weights]).name().to_string();
         weights.commit().await?;
         progress.report(Phase::Compile, 0, bytes, &files.tensors.files[0]);
-        let mut session = Session::new(gpu, model, capacity, exact, files.config.vocab).await?;
+        let mut session = Session::new(gpu, model, size).await?;
         if options.background {
             session.in_background();
         }
         // On weights that are still zeros: drivers compile at first use, and do it while the weights arrive.
         session.warm();
         let weights = weights.upload(source, progress, abort).await?;
-        let (parameters, quantization) =
-            (files.tensors.parameters(), files.tensors.quantization(quantize).name().to_string());
+        let parameters = files.tensors.parameters();
         let LanguageFiles { config, tokenizer, tensors } = files;
         let info = LanguageInfo {
             architecture: config.architecture.clone(),
             name: config.name.clone(),
             parameters,
             quantization,
-            context_length: capacity,
+            context_length: size.capacity,
             vocabulary: config.vocab,
             bytes: LanguageBytes {
                 weights: weights.bytes(),
-                cache: Decoder::cache_bytes(&config, capacity, exact),
+                cache: DecoderState::bytes(&config, size),
                 scratch: session.scratch_bytes(),
             },
             tier: gpu.adapter().tier.name(),
@@ -152,33 +140,31 @@ impl LanguageModel {
             dispatches: session.dispatches(),
         };
         progress.report(Phase::Ready, bytes, bytes, &tensors.files[0]);
-        let session = RefCell::new(Some(session));
+        let session = Exclusive::new(session);
         Ok(LanguageModel { gpu: gpu.clone(), tokenizer, config, info, session, _weights: weights })
     }
 
-    /// What is known of it.
+    /// Returns its description.
     pub fn info(&self) -> &LanguageInfo {
         &self.info
     }
 
-    /// Its tokenizer.
+    /// Returns its tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
-    /// The device it is on.
+    /// Returns the device it is on.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
     }
 
-    fn busy(&self) -> Result<(Busy<'_>, Session)> {
-        match self.session.take() {
-            Some(session) => Ok((Busy { model: self, session: Cell::new(None) }, session)),
-            None => Err(Error::unsupported("this model is answering something else; wait for it or abort it")),
-        }
+    fn session(&self) -> Result<InUse<'_, Session>> {
+        let busy = || Error::unsupported("this model is answering something else; wait for it or abort it");
+        self.session.take().ok_or_else(busy)
     }
 
-    /// Tokenizers may know tokens that the model does not, for example one that was added for padding.
+    /// Checks that the model knows all tokens: tokenizers may have more, for example one that was added for padding.
     fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
         match tokens.iter().find(|&&id| id as usize >= self.config.vocab) {
             Some(id) => Err(Error::unsupported(format!(
@@ -190,7 +176,7 @@ impl LanguageModel {
         }
     }
 
-    /// Logits after each token, from an empty context.   [T] -> [T * V], row-major
+    /// Computes logits after each token, from an empty context.   [T] -> [T * V], row-major
     ///
     /// # Errors
     /// [`Error::Unsupported`] for ids that are no tokens, [`Error::TooLarge`] for more than the context holds.
@@ -212,10 +198,7 @@ impl LanguageModel {
                 advice: "ask for fewer tokens at a time".into(),
             });
         }
-        let (busy, mut session) = self.busy()?;
-        let logits = session.score(tokens).await;
-        busy.session.set(Some(session));
-        logits
+        self.session()?.score(tokens).await
     }
 
     /// Answers a string or a list of messages (JSON, as in the JavaScript API). Text is heard as it appears.
@@ -232,28 +215,22 @@ impl LanguageModel {
         options.check()?;
         let prompt = Prompt::new(&self.tokenizer, input, options, self.info.context_length)?;
         self.check_tokens(&prompt.tokens)?;
-        let (busy, session) = self.busy()?;
-        let answer = Answer::new(self, session, options, prompt, on_text, abort);
-        let (result, session) = answer.run().await;
-        busy.session.set(Some(session));
-        result
+        Answer::new(&self.tokenizer, self.session()?, options, prompt, on_text, abort).run().await
     }
 }
 
-/// Whether keys and values are kept as f32: beside weights that are floats, rounding them would be the largest error.
-pub(super) fn exact(quantize: Quantize, files: &LanguageFiles) -> bool {
-    files.tensors.quantization(quantize).is_float()
-}
-
-/// The cache's capacity: what was asked for, or the model's own as long as the cache is small beside the weights.
-pub(super) fn context(
+/// Decides how large a model's state is: as many positions as were asked for, or the model's own as long as the state
+/// is small beside the weights. Beside weights that are floats, keys and values rounded to f16 would be the largest
+/// error.
+pub(super) fn state_size(
     gpu: &Gpu,
     c: &LanguageConfig,
     wanted: Option<usize>,
-    weights: u64,
-    exact: bool,
-) -> Result<usize> {
-    let most = Decoder::most_positions(c, gpu.adapter().max_binding, exact);
+    weights: &Weights<'_>,
+) -> Result<StateSize> {
+    let exact = Weights::quantization(&[weights]).is_float();
+    let most = DecoderState::most_positions(c, gpu.adapter().max_binding, exact);
+    let size = |capacity: usize| StateSize { capacity, chunk: chunks(gpu, c, capacity)[1], exact };
     match wanted {
         Some(n) if n < 2 => Err(Error::unsupported(format!("contextLength is {n}; give at least 2"))),
         Some(n) if n.min(c.context_length) > most => Err(Error::TooLarge {
@@ -261,11 +238,17 @@ pub(super) fn context(
             have: format!("{most} on this GPU"),
             advice: "load the model with a smaller contextLength".into(),
         }),
-        Some(n) => Ok(n.min(c.context_length).max(2)),
+        Some(n) => Ok(size(n.min(c.context_length).max(2))),
         None => {
-            let each = Decoder::cache_bytes(c, 1, exact).max(1);
-            let fits = ((weights / CACHE_SHARE).max(CACHE_FLOOR) / each) as usize;
-            Ok(fits.min(most).min(c.context_length).max(2))
+            let budget = (weights.bytes() / CACHE_SHARE).max(CACHE_FLOOR);
+            let most = most.min(c.context_length).max(2);
+            // The largest that fits: bytes grow with the capacity.
+            let (mut fits, mut exceeds) = (2, most + 1);
+            while exceeds - fits > 1 {
+                let middle = fits + (exceeds - fits) / 2;
+                if DecoderState::bytes(c, size(middle)) <= budget { fits = middle } else { exceeds = middle }
+            }
+            Ok(size(fits))
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Opening a language model's files: a GGUF file, or a folder as transformers writes it.
 
-use crate::config::language::LanguageConfig;
-use crate::config::language::names::{ROPE_FREQS, canonical};
+use crate::config::language::{LanguageConfig, MixerConfig, TensorLayout};
 use crate::format::TensorInfo;
 use crate::format::gguf::Gguf;
 use crate::format::safetensors::{SafeTensors, ShardIndex};
-use crate::load::{ByteSource, Stored, Tensors, header, is_gguf, repack, small};
+use crate::load::{ByteSource, RowOrder, Stored, Tensors, header, is_gguf, repack, small};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 
@@ -23,7 +22,8 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 
 impl LanguageFiles {
-    /// Opens a `.gguf` file or a transformers folder (`config.json`, `model.safetensors` or its shards, `tokenizer.json`).
+    /// Opens a `.gguf` file or a transformers folder (`config.json`, `model.safetensors` or its shards,
+    /// `tokenizer.json`).
     ///
     /// # Errors
     /// Whatever is wrong with the files, before any weight is read.
@@ -43,11 +43,12 @@ impl LanguageFiles {
     async fn open_gguf(source: &dyn ByteSource, name: &str) -> Result<Self> {
         let gguf = header(source, name, Gguf::parse).await?;
         let mut config = LanguageConfig::from_gguf(&gguf.metadata, &gguf.tensors)?;
-        if let Some(t) = gguf.tensors.iter().find(|t| t.name == ROPE_FREQS) {
+        for rope in config.rope_tensors().to_vec() {
+            let Some(t) = gguf.tensors.iter().find(|t| t.name == rope) else { continue };
             let bytes = source.read(name, t.offset, t.bytes as usize).await?;
-            let divisors = repack::to_f32(t.dtype, &bytes)
-                .ok_or_else(|| Error::format(name, "rope_freqs.weight is quantized; choose another conversion"))?;
-            config.rope.set_factors(divisors, name)?;
+            let values = repack::to_f32(t.dtype, &bytes)
+                .ok_or_else(|| Error::format(name, format!("{rope} is quantized; choose another conversion")))?;
+            config.set_rope_tensor(rope, values, name)?;
         }
         let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
         let tensors = Tensors { files: vec![name.to_string()], ..Tensors::default() };
@@ -88,7 +89,7 @@ impl LanguageFiles {
         let mut files = LanguageFiles { tensors, config, tokenizer };
         for (i, shard) in shards.iter().enumerate() {
             let header = header(source, shard, SafeTensors::parse).await?;
-            header.check_types(|name| canonical(name).is_some(), shard)?;
+            header.check_types(|name| files.config.canonical(name).is_some(), shard)?;
             files.add(i, header.tensors);
         }
         Ok(files.tied())
@@ -96,13 +97,32 @@ impl LanguageFiles {
 
     fn add(&mut self, file: usize, tensors: Vec<TensorInfo>) {
         for info in tensors {
-            if let Some(name) = canonical(&info.name) {
-                self.tensors.by_name.insert(name, Stored { file, info, transposed: false });
-            }
+            let Some((name, layout)) = self.config.canonical(&info.name) else { continue };
+            let (mut info, heads) = (info, self.heads());
+            let order = match layout {
+                TensorLayout::AsIs => RowOrder::AsStored,
+                TensorLayout::Transposed if info.shape.len() == 2 => {
+                    info.shape.reverse();
+                    RowOrder::Transposed
+                }
+                TensorLayout::Transposed => RowOrder::AsStored,
+                TensorLayout::QkvByHead => RowOrder::QkvByHead(heads),
+            };
+            self.tensors.by_name.insert(name, Stored { file, info, order });
         }
     }
 
-    /// A checkpoint may hold an output matrix although its configuration says that it is the embedding table.
+    /// Counts the query heads of the first layer that attends.
+    fn heads(&self) -> usize {
+        let heads = |mixer: &MixerConfig| match mixer {
+            MixerConfig::Attention(a) => Some(a.heads),
+            MixerConfig::ShortConv(_) => None,
+        };
+        self.config.layers.iter().find_map(|layer| heads(&layer.mixer)).unwrap_or(1)
+    }
+
+    /// Decides whether the output matrix is the embedding table: a checkpoint may hold one although its configuration
+    /// says so.
     fn tied(mut self) -> Self {
         if self.config.tied == Some(true) {
             self.tensors.by_name.remove("output.weight");

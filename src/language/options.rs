@@ -1,5 +1,6 @@
-//! What a caller may ask of a generation, checked.
+//! The options of a generation, checked.
 
+use crate::format::{json::JsonObject, variants};
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 /// One or several stop strings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Stop {
     /// None.
     #[default]
@@ -18,7 +20,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// The strings that are not empty.
+    /// Returns the strings that are not empty.
     pub fn strings(&self) -> Vec<String> {
         let all = match self {
             Stop::None => &[][..],
@@ -29,9 +31,10 @@ impl Stop {
     }
 }
 
-/// What to do when the context is full.
+/// The way out when the context is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum OnOverflow {
     /// A prompt that does not fit is an error; an answer that does not ends with `"overflow"`.
     #[default]
@@ -45,6 +48,7 @@ pub enum OnOverflow {
 /// Options of one generation, as in `GenerateOptions` of the JavaScript API.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct GenerateOptions {
     /// At most this many tokens; default: until the context is full.
     #[serde(deserialize_with = "count")]
@@ -66,6 +70,7 @@ pub struct GenerateOptions {
     /// The same, times how often.
     pub frequency_penalty: f32,
     /// Added to the logits of these tokens.
+    #[cfg_attr(test, ts(type = "Record<number, number>"))]
     pub logit_bias: BTreeMap<u32, f32>,
     /// Strings that end the answer and are not part of it.
     pub stop: Stop,
@@ -78,14 +83,17 @@ pub struct GenerateOptions {
     /// Go on past stop tokens.
     pub ignore_eos: bool,
     /// When the context is full.
+    #[serde(deserialize_with = "variants::read")]
     pub on_overflow: OnOverflow,
     /// Not supported yet: asking for it is an error, not a silent free text.
+    #[cfg_attr(test, ts(skip))]
     pub tools: Option<serde_json::Value>,
     /// Not supported yet, likewise.
+    #[cfg_attr(test, ts(skip))]
     pub response_format: Option<serde_json::Value>,
 }
 
-/// A count that may be larger than 32 bits hold, for "no limit".
+/// Reads a count that may be larger than 32 bits hold, for "no limit".
 fn count<'de, D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Option<usize>, D::Error> {
     let n = Option::<u64>::deserialize(d)?;
     Ok(n.map(|n| usize::try_from(n).unwrap_or(usize::MAX)))
@@ -117,13 +125,13 @@ impl Default for GenerateOptions {
 }
 
 impl GenerateOptions {
-    /// Options from their JSON form.
+    /// Reads options from their JSON form.
     ///
     /// # Errors
     /// [`Error::Unsupported`] naming the option that is wrong.
     pub fn from_json(json: serde_json::Value) -> Result<Self> {
-        let options: Self = serde_json::from_value(json)
-            .map_err(|e| Error::unsupported(format!("an option of generate() is wrong ({e}); see GenerateOptions")))?;
+        let wrong = |what: &str| format!("an option of generate() is wrong ({what}); see GenerateOptions");
+        let options: Self = JsonObject::options(&json.to_string(), wrong)?;
         options.check()?;
         Ok(options)
     }
@@ -159,7 +167,7 @@ impl GenerateOptions {
         Ok(())
     }
 
-    /// Whether logits change before a token is picked.
+    /// Returns whether logits change before a token is picked.
     pub fn adjusts(&self) -> bool {
         self.repetition_penalty != 1.0
             || self.presence_penalty != 0.0

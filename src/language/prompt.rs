@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use web_time::{SystemTime, UNIX_EPOCH};
 
-/// What is answered: a string or a list of messages, as JSON.
+/// The prompt to answer: a string or a list of messages, as JSON.
 pub(super) struct Prompt {
     /// Its tokens.
     pub tokens: Vec<u32>,
@@ -16,10 +16,11 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// Tokens of `input`, at most `capacity - 1` of them, so that there is room for an answer.
+    /// Makes tokens of `input`, at most `capacity - 1` of them, so that there is room for an answer.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if it does not fit and `onOverflow` does not allow to shorten it; whatever the template says.
+    /// [`Error::TooLarge`] if it does not fit and `onOverflow` does not allow to shorten it; whatever the template
+    /// says.
     pub fn new(t: &Tokenizer, input: &Value, o: &GenerateOptions, capacity: usize) -> Result<Self> {
         let most = match o.on_overflow {
             // A shift makes room while the answer grows.
@@ -79,7 +80,7 @@ impl Prompt {
     }
 }
 
-/// A message whose content is one string: templates expect no parts.
+/// Makes the content of a message one string: templates expect no parts.
 fn plain(message: &Value) -> Result<Value> {
     let mut message = message.clone();
     let Some(fields) = message.as_object_mut() else {

@@ -1,6 +1,6 @@
 //! Separates what a model thinks from what it answers.
 
-/// What a thought begins with.
+/// The text that a thought begins with.
 pub(super) const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
@@ -9,9 +9,9 @@ pub(super) struct Reasoning {
     thinking: bool,
     begun: bool,
     held: String,
-    /// What was thought.
+    /// The thought.
     pub thought: Option<String>,
-    /// What was answered.
+    /// The answer.
     pub text: String,
 }
 
@@ -66,7 +66,7 @@ impl Reasoning {
         shown
     }
 
-    /// The end: what was held back is what it looks like.
+    /// Ends the text: what was held back is what it looks like.
     pub fn finish(&mut self) -> (String, String) {
         let rest = std::mem::take(&mut self.held);
         if self.thinking {

@@ -1,10 +1,11 @@
-//! What a generation gives.
+//! The result of a generation.
 
 use serde::Serialize;
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum FinishReason {
     /// A stop token or stop string.
     Stop,
@@ -19,6 +20,7 @@ pub enum FinishReason {
 /// How many tokens went in and out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
@@ -31,6 +33,7 @@ pub struct Usage {
 /// How long it took, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Timings {
     /// Processing the prompt.
     pub prefill_ms: f64,
@@ -38,13 +41,14 @@ pub struct Timings {
     pub decode_ms: f64,
     /// From the call to the first token.
     pub first_token_ms: f64,
-    /// Tokens that came after the first, a stop token counted because its step took as long, by `decode_ms`. Zero if none
-    /// did.
+    /// Tokens that came after the first, a stop token counted because its step took as long, by `decode_ms`. Zero if
+    /// none did.
     pub tokens_per_second: f64,
 }
 
 /// A token and its log-probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Logprob {
     /// The token.
     pub token: u32,
@@ -54,6 +58,7 @@ pub struct Logprob {
 
 /// A token of the answer with its likeliest alternatives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct TokenLogprob {
     /// The token.
     pub token: u32,
@@ -66,10 +71,11 @@ pub struct TokenLogprob {
 /// A finished answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct GenerationResult {
     /// The answer.
     pub text: String,
-    /// What a model that thinks thought before it.
+    /// The thought before it, of a model that thinks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
     /// Its tokens, a stop token not included.

@@ -2,8 +2,8 @@
 
 use super::repack;
 use super::source::ByteSource;
-use super::tensors::{Stored, Tensors, header};
-use crate::config::diffusion::lora::{Lora, LoraPair};
+use super::tensors::{RowOrder, Stored, Tensors, header};
+use crate::config::diffusion::lora::{LoraPair, LoraPairs};
 use crate::format::TensorInfo;
 use crate::format::safetensors::SafeTensors;
 use crate::{Error, Result};
@@ -11,32 +11,32 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// An adapter's file, opened: which weights it changes.
-pub struct Adapter {
+pub struct LoraAdapter {
     source: Rc<dyn ByteSource>,
     file: String,
     tensors: BTreeMap<String, Stored>,
     pairs: BTreeMap<String, LoraPair>,
 }
 
-/// What an adapter adds to one weight: `up` [O, rank] times `down` [rank, I], the scale already in `up`.
+/// The matrices that an adapter adds to one weight: `up` [O, rank] times `down` [rank, I], the scale already in `up`.
 pub(super) struct Delta {
     up: Vec<f32>,
     down: Vec<f32>,
     rank: usize,
 }
 
-impl Adapter {
+impl LoraAdapter {
     /// Opens the adapter in `source` for a model's tensors.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if none of its weights is the model's, or it is of another kind.
-    pub async fn open(source: Rc<dyn ByteSource>, model: &Tensors) -> Result<Adapter> {
+    pub async fn open(source: Rc<dyn ByteSource>, model: &Tensors) -> Result<LoraAdapter> {
         let names = source.names();
         let file = names.iter().find(|n| n.ends_with(".safetensors"));
         let file = file.ok_or_else(|| Error::unsupported("a LoRA is one .safetensors file: give its address"))?.clone();
         let header = header(&*source, &file, SafeTensors::parse).await?;
-        let lora = Lora::parse(&header, model.by_name.keys().map(String::as_str), &file)?;
-        let stored = |info: TensorInfo| (info.name.clone(), Stored { file: 0, info, transposed: false });
+        let lora = LoraPairs::parse(&header, model.by_name.keys().map(String::as_str), &file)?;
+        let stored = |info: TensorInfo| (info.name.clone(), Stored { file: 0, info, order: RowOrder::AsStored });
         let tensors: BTreeMap<_, _> = header.tensors.into_iter().map(stored).collect();
         let shape = |name: &str| tensors.get(name).map_or(&[][..], |t: &Stored| &t.info.shape[..]);
         for pair in &lora.pairs {
@@ -54,27 +54,27 @@ impl Adapter {
             }
         }
         let pairs = lora.pairs.into_iter().map(|p| (p.target.clone(), p)).collect();
-        Ok(Adapter { source, file, tensors, pairs })
+        Ok(LoraAdapter { source, file, tensors, pairs })
     }
 
-    /// Whether it changes the weight `name`.
+    /// Returns whether it changes the weight `name`.
     pub fn changes(&self, name: &str) -> bool {
         self.pairs.contains_key(name)
     }
 
-    /// Whether it changes any weight whose name begins with `part`.
+    /// Returns whether it changes any weight whose name begins with `part`.
     pub fn changes_part(&self, part: &str) -> bool {
         self.pairs.keys().any(|name| name.starts_with(part))
     }
 
-    /// Its name, unless its owner gives it another: that of its file, without the ending.
+    /// Returns its name, unless its owner gives it another: that of its file, without the ending.
     pub fn name(&self) -> &str {
         self.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".safetensors")
     }
 
-    /// Nothing will be read for a while.
-    pub fn rest(&self) {
-        self.source.rest();
+    /// Closes open files of its source. A later read reopens them.
+    pub fn release(&self) {
+        self.source.release();
     }
 
     async fn floats(&self, name: &str) -> Result<Vec<f32>> {
@@ -84,7 +84,7 @@ impl Adapter {
         floats.ok_or_else(|| Error::unsupported(format!("`{name}` of the LoRA is quantized")))
     }
 
-    /// What it adds to the weight `name` at this scale, if anything.
+    /// Reads the matrices that it adds to the weight `name` at this scale; `None` if it does not change that weight.
     pub(super) async fn delta(&self, name: &str, scale: f32) -> Result<Option<Delta>> {
         let Some(pair) = self.pairs.get(name) else { return Ok(None) };
         let (mut up, down) = (self.floats(&pair.up).await?, self.floats(&pair.down).await?);

@@ -8,23 +8,26 @@ mod source;
 mod stream;
 mod tensors;
 
-pub use bind::{Part, Weights};
-pub use lora::Adapter;
-pub use quantize::{Quantize, encode};
+pub use bind::{StackPart, Weights};
+pub use lora::LoraAdapter;
+pub use quantize::{Care, Quantize, encode};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::DiskFiles;
 pub use source::{ByteSource, LocalFuture, MemoryFiles};
 pub use stream::{Bound, Origin, stream};
-pub use tensors::{Stored, Tensors, header, is_gguf, small};
+pub use tensors::{RowOrder, Stored, Tensors, header, is_gguf, small};
 
 use crate::{Error, Result};
+use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 
-/// What is being waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The part of a load that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Phase {
     /// Bytes of the files.
     Download,
@@ -36,7 +39,7 @@ pub enum Phase {
 
 /// Hears how far a load is.
 pub trait Progress {
-    /// `loaded` of `total` bytes are there; `file` is being read.
+    /// Reports that `loaded` of `total` bytes are there; `file` is being read.
     fn report(&self, phase: Phase, loaded: u64, total: u64, file: &str);
 }
 
@@ -61,7 +64,7 @@ impl Abort {
         }
     }
 
-    /// Whether [`Abort::abort`] was called.
+    /// Returns whether [`Abort::abort`] was called.
     pub fn asked(&self) -> bool {
         self.asked.get()
     }

@@ -2,10 +2,14 @@
 //! `quantize_row_q4_0_ref` of ggml.
 
 use crate::dtype::DType;
+use crate::format::variants;
 use half::f16;
+use serde::Deserialize;
 
-/// What becomes of matrices that a file holds as floats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How matrices that a file holds as floats are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Quantize {
     /// They stay as they are.
     #[default]
@@ -16,10 +20,17 @@ pub enum Quantize {
     Q4,
 }
 
-/// Matrices of language models that four bits hurt most: embeddings and output.
-const SPARED: [&str; 2] = ["token_embd.weight", "output.weight"];
-/// The same of image models, by a part of their names: convolutions, embeddings, projections, the text encoder.
-const SPARED_PARTS: [&str; 6] = ["conv", "_embedding", "time_emb_proj", "proj_in", "proj_out", "text_encoder"];
+/// How much a matrix suffers from being quantized. Whoever binds it says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Care {
+    /// No more than others.
+    #[default]
+    Ordinary,
+    /// Four bits hurt it most: eight are kept.
+    EightBits,
+    /// Small, and everyone sees what it loses: it stays as it is.
+    AsStored,
+}
 
 /// Unquantized files up to this many bytes stay as they are unless told otherwise.
 const AUTO_NONE: u64 = 1 << 30;
@@ -27,7 +38,7 @@ const AUTO_NONE: u64 = 1 << 30;
 const AUTO_Q8: u64 = 6 << 30;
 
 impl Quantize {
-    /// What becomes of files with this many bytes of tensors where nobody says.
+    /// Chooses for files with this many bytes of tensors where nobody says.
     pub fn auto(bytes: u64) -> Quantize {
         match bytes {
             0..=AUTO_NONE => Quantize::None,
@@ -36,30 +47,20 @@ impl Quantize {
         }
     }
 
-    /// The option's name in JavaScript.
+    /// Returns the way of this name.
     pub fn from_name(name: &str) -> Option<Quantize> {
-        match name {
-            "none" => Some(Quantize::None),
-            "q8" => Some(Quantize::Q8),
-            "q4" => Some(Quantize::Q4),
-            _ => None,
-        }
+        variants::named(name)
     }
 
-    /// How the matrix `name`, stored as `dtype` with rows of `cols`, is kept.
-    pub fn target(self, name: &str, dtype: DType, cols: usize) -> DType {
+    /// Returns how a matrix, stored as `dtype` with rows of `cols`, is kept.
+    pub fn target(self, care: Care, dtype: DType, cols: usize) -> DType {
         if !dtype.is_float() || !cols.is_multiple_of(32) {
             return dtype;
         }
-        match self {
-            Quantize::None => dtype,
-            // Small, and what it loses everyone sees.
-            _ if ["vae.", "taesd."].iter().any(|part| name.starts_with(part)) => dtype,
-            Quantize::Q8 => DType::Q8_0,
-            Quantize::Q4 if SPARED.contains(&name) || SPARED_PARTS.iter().any(|part| name.contains(part)) => {
-                DType::Q8_0
-            }
-            Quantize::Q4 => DType::Q4_0,
+        match (self, care) {
+            (Quantize::None, _) | (_, Care::AsStored) => dtype,
+            (Quantize::Q8, _) | (Quantize::Q4, Care::EightBits) => DType::Q8_0,
+            (Quantize::Q4, Care::Ordinary) => DType::Q4_0,
         }
     }
 }

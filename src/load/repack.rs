@@ -1,9 +1,9 @@
 //! How the weights of a file are laid out on the GPU. The values stay exactly what they were; only bytes move.
 //!
-//! A quantized tensor becomes two planes. `quants` holds what every weight has its own of, in whole words of which a
-//! shader reads a block of 32 weights at once; `scales` holds what weights share, and high bits that would break the
-//! alignment of `quants`. Floats have one plane. Both planes are linear in blocks, so that any run of blocks that
-//! begins where a word of each plane begins can be converted and written by itself.
+//! A quantized tensor becomes two planes. `quants` holds the bits that each weight has for itself, in whole words of
+//! which a shader reads a block of 32 weights at once; `scales` holds the numbers that weights share, and high bits
+//! that would break the alignment of `quants`. Floats have one plane. Both planes are linear in blocks, so that any run
+//! of blocks that begins where a word of each plane begins can be converted and written by itself.
 //!
 //! | encoding | bytes per block: quants + scales | in the file | weights |
 //! |---|---|---|---|
@@ -19,7 +19,7 @@
 //! | Q6_K | 128 + 82 | 210 | 256 |
 //! | IQ4_XS | 128 + 8 | 136 | 256 |
 //!
-//! The reader of each layout, which says what is where, is `shaders/parts/weight_<encoding>.wgsl`. What the bytes of a
+//! The reader of each layout is `shaders/parts/weight_<encoding>.wgsl`. What the bytes of a
 //! file mean is defined by ggml (`ggml-quants.c`, `dequantize_row_*`).
 
 use crate::dtype::DType;
@@ -37,7 +37,7 @@ pub struct Planes {
 /// Weights that a shader reads at once, and to which rows of floats are padded.
 const BLOCK: usize = 32;
 
-/// Bytes that a block of this encoding takes in each plane.
+/// Returns the bytes that a block of this encoding takes in each plane.
 pub const fn planes(dtype: DType) -> Planes {
     let (quants, scales) = match dtype {
         DType::F32 => (4 * BLOCK, 0),
@@ -129,7 +129,7 @@ pub fn pad_rows(dtype: DType, rows: &[u8], cols: usize, quants: &mut Vec<u8>) {
     }
 }
 
-/// The values of floats; `None` for quantized encodings.
+/// Returns the values of floats; `None` for quantized encodings.
 ///
 /// # Panics
 /// If `bytes` is not whole floats.
@@ -145,7 +145,7 @@ pub fn to_f32(dtype: DType, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
-/// The word at a byte of a block.
+/// Returns the word at a byte of a block.
 fn word(block: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
 }
@@ -154,14 +154,14 @@ fn put(plane: &mut Vec<u8>, word: u32) {
     plane.extend_from_slice(&word.to_le_bytes());
 }
 
-/// A block whose first bytes are its scales, and the rest already in order.
+/// Appends a block whose first bytes are its scales, and the rest already in order.
 fn split(block: &[u8], at: usize, quants: &mut Vec<u8>, scales: &mut Vec<u8>) {
     scales.extend_from_slice(&block[..at]);
     quants.extend_from_slice(&block[at..]);
 }
 
-/// Blocks whose one f16, at byte `at`, would leave what follows it in the plane of scales out of line: those of two
-/// blocks share a word, which comes first. A single block at the end has such a word, too.
+/// Appends blocks whose one f16, at byte `at`, would leave what follows it in the plane of scales out of line: those of
+/// two blocks share a word, which comes first. A single block at the end has such a word, too.
 fn in_pairs(blocks: &[u8], bytes: usize, at: usize, scales: &mut Vec<u8>, mut body: impl FnMut(&[u8], &mut Vec<u8>)) {
     for pair in blocks.chunks(2 * bytes) {
         scales.extend_from_slice(&pair[at..at + 2]);
@@ -170,19 +170,20 @@ fn in_pairs(blocks: &[u8], bytes: usize, at: usize, scales: &mut Vec<u8>, mut bo
     }
 }
 
-/// 32 bits in the order of weights, to one bit per byte for each quad: bit 4 i + k becomes bit 8 k + i.
+/// Converts 32 bits in the order of weights to one bit per byte for each quad: bit 4 i + k becomes bit 8 k + i.
 fn bit_planes(h: u32) -> u32 {
     // The product puts the four bits of a quad into the lowest bits of the four bytes.
     (0..8).fold(0, |w, i| w | ((((h >> (4 * i)) & 15) * 0x0020_4081) & 0x0101_0101) << i)
 }
 
-/// Bit `j` of 32 bytes, in the same order as [`bit_planes`].
+/// Returns bit `j` of 32 bytes, in the same order as [`bit_planes`].
 fn bits(bytes: &[u8], j: u32) -> u32 {
     (0..8).fold(0, |w, i| w | ((word(bytes, 4 * i) >> j) & 0x0101_0101) << i)
 }
 
-/// 64 bytes with 2 bits of 256 weights, as ggml orders them: the four pairs of bits of 32 bytes belong to four blocks.
-/// `each` gets two words per block: in each byte of a word, four quads of weights. `flip` is applied to every word.
+/// Reads 64 bytes with 2 bits of 256 weights, as ggml orders them: the four pairs of bits of 32 bytes belong to four
+/// blocks. `each` gets two words per block: in each byte of a word, four quads of weights. `flip` is applied to every
+/// word.
 fn crumbs(bytes: &[u8], flip: u32, mut each: impl FnMut(u32)) {
     for block in 0..8 {
         let (half, shift) = (block / 4 * 32, block % 4 * 2);
@@ -193,8 +194,8 @@ fn crumbs(bytes: &[u8], flip: u32, mut each: impl FnMut(u32)) {
     }
 }
 
-/// 128 bytes with 4 bits of 256 weights: groups of `group` bytes hold first the weights of all low nibbles, then those
-/// of all high ones. Becomes 16 bytes per block, byte i with weight i below weight i + 16.
+/// Converts 128 bytes with 4 bits of 256 weights: groups of `group` bytes hold first the weights of all low nibbles,
+/// then those of all high ones. The result is 16 bytes per block, byte i with weight i below weight i + 16.
 fn nibbles(bytes: &[u8], group: usize, quants: &mut Vec<u8>) {
     for group in bytes.chunks_exact(group) {
         for shift in [0, 4] {
@@ -206,7 +207,8 @@ fn nibbles(bytes: &[u8], group: usize, quants: &mut Vec<u8>) {
     }
 }
 
-/// The 12 bytes with eight 6-bit scales and eight 6-bit minimums of Q4_K and Q5_K, to bytes: scale, minimum, scale, ...
+/// Converts the 12 bytes with eight 6-bit scales and eight 6-bit minimums of Q4_K and Q5_K, to bytes: scale, minimum,
+/// scale, ...
 fn k_scales(packed: &[u8], scales: &mut Vec<u8>) {
     for j in 0..4 {
         scales.extend([packed[j] & 63, packed[j + 4] & 63]);
@@ -217,7 +219,7 @@ fn k_scales(packed: &[u8], scales: &mut Vec<u8>) {
     }
 }
 
-/// A block of Q3_K but for its d: 32 bytes of high bits, 64 of low ones, 12 with sixteen 6-bit scales.
+/// Converts a block of Q3_K but for its d: 32 bytes of high bits, 64 of low ones, 12 with sixteen 6-bit scales.
 fn q3_k(block: &[u8], quants: &mut Vec<u8>, scales: &mut Vec<u8>) {
     let packed = &block[96..108];
     for j in 0..16 {

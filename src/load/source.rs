@@ -8,19 +8,19 @@ use std::pin::Pin;
 /// A future that stays on its thread, as everything in a browser does.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// A set of files as a model is published in: one `.gguf`, or a folder.
+/// The files of a published model: one `.gguf`, or a folder.
 pub trait ByteSource {
-    /// The files' names, as far as they are known without asking; a remote folder may know none.
+    /// Returns the files' names, as far as they are known without asking; a remote folder may know none.
     fn names(&self) -> Vec<String>;
 
-    /// A file's length in bytes; `None` if there is no such file.
+    /// Returns a file's length in bytes; `None` if there is no such file.
     fn size<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<Option<u64>>>;
 
-    /// Exactly `len` bytes from `offset` on.
+    /// Reads exactly `len` bytes from `offset` on.
     fn read<'a>(&'a self, name: &'a str, offset: u64, len: usize) -> LocalFuture<'a, Result<Vec<u8>>>;
 
-    /// Nothing will be read for a while: whatever is held open may be closed. Reading goes on after it.
-    fn rest(&self) {}
+    /// Closes open files. A later read reopens them.
+    fn release(&self) {}
 }
 
 /// Files in memory: for tests.
@@ -61,7 +61,7 @@ pub struct DiskFiles {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl DiskFiles {
-    /// The file or folder at `path`.
+    /// Opens the file or folder at `path`.
     ///
     /// # Errors
     /// [`Error::Fetch`] if it cannot be listed.

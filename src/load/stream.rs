@@ -1,9 +1,9 @@
 //! From files to the GPU: the bytes of bound weights, in the files' order, a chunk at a time.
 
 use super::bind::{Job, Piece, Weights, row_bytes};
-use super::lora::{Adapter, Delta};
+use super::lora::{Delta, LoraAdapter};
 use super::source::ByteSource;
-use super::tensors::Stored;
+use super::tensors::{RowOrder, Stored};
 use super::{Abort, Phase, Progress, quantize, repack};
 use crate::Result;
 use crate::gpu::WeightStore;
@@ -29,13 +29,15 @@ pub struct Origin<'a> {
     /// The model's files.
     pub source: &'a dyn ByteSource,
     /// Adapters, each with its scale.
-    pub adapters: &'a [(&'a Adapter, f32)],
+    pub adapters: &'a [(&'a LoraAdapter, f32)],
 }
 
 impl Weights<'_> {
     /// Ends binding.
     pub fn bound(self) -> Bound {
-        Bound { store: self.store, jobs: self.jobs.into_inner(), files: self.tensors.files.clone() }
+        let Weights { tensors, binding, .. } = self;
+        let (store, jobs) = (binding.store.clone(), binding.jobs.take());
+        Bound { store, jobs, files: tensors.files.clone() }
     }
 
     /// Ends binding, and streams the weights from the files to the GPU.
@@ -50,7 +52,7 @@ impl Weights<'_> {
 }
 
 impl Bound {
-    /// Where they live.
+    /// Returns the store of their memory.
     pub fn store(&self) -> &WeightStore {
         &self.store
     }
@@ -59,7 +61,8 @@ impl Bound {
 /// Streams those weights whose names are `wanted` from their files to the GPU, in one go through the files.
 ///
 /// # Errors
-/// [`Error::Fetch`](crate::Error::Fetch), [`Error::Gpu`](crate::Error::Gpu), [`Error::Cancelled`](crate::Error::Cancelled).
+/// [`Error::Fetch`](crate::Error::Fetch), [`Error::Gpu`](crate::Error::Gpu),
+/// [`Error::Cancelled`](crate::Error::Cancelled).
 pub async fn stream(
     bound: &[&Bound],
     origin: Origin<'_>,
@@ -75,7 +78,7 @@ pub async fn stream(
     for file in files {
         total += origin.source.size(file).await?.unwrap_or(0);
     }
-    // What is not streamed, headers above all, is there already.
+    // Bytes that are not streamed, mostly headers, were read before.
     let streamed: u64 = jobs.iter().map(|j| j.stored.info.bytes).sum();
     let (mut loaded, mut waited) = (total.saturating_sub(streamed), 0);
     for job in jobs {
@@ -103,21 +106,21 @@ pub async fn stream(
     gpu.idle().await
 }
 
-/// Elements of a row in the file: of a vector, each element is a row.
+/// Returns the number of elements of a row in the file: of a vector, each element is a row.
 fn width(stored: &Stored) -> usize {
     stored.info.shape.iter().skip(1).product()
 }
 
-/// The reads that bring a piece: rows, and offset and length in the file. Runs are whole rows, and a multiple of [`RUN`]
-/// of them but for the last, so that every run begins at a whole word of both planes. A tensor whose rows are columns in
-/// the file comes whole.
+/// Returns the reads that bring a piece: rows, and offset and length in the file. Runs are whole rows, and a multiple
+/// of [`RUN`] of them but for the last, so that every run begins at a whole word of both planes. A tensor whose rows
+/// are columns in the file comes whole.
 fn runs(stored: &Stored, piece: &Piece) -> impl Iterator<Item = (usize, (u64, usize))> + use<> {
     let rows = stored.info.shape.first().copied().unwrap_or(1).max(1) as u64;
     let row = (stored.info.bytes / rows) as usize;
     let step = (CHUNK / row.max(1)).max(1);
     let step = if step >= RUN { step / RUN * RUN } else { step.next_multiple_of(4) };
     let (first, count, offset) = (piece.from, piece.rows, stored.info.offset);
-    let (whole, bytes) = (stored.transposed, stored.info.bytes as usize);
+    let (whole, bytes) = (stored.order == RowOrder::Transposed, stored.info.bytes as usize);
     let step = if whole { count.max(1) } else { step };
     (0..count).step_by(step).map(move |at| {
         let n = step.min(count - at);
@@ -132,19 +135,22 @@ fn write(job: &Job, piece: &Piece, row: usize, bytes: &[u8], deltas: &[Delta]) {
     let (cols, from, to) = (width(stored), stored.info.dtype, piece.slice.dtype);
     let at = piece.to + row;
     if stored.info.shape.len() == 1 {
-        let floats = repack::to_f32(from, bytes).unwrap_or_default();
+        let mut floats = repack::to_f32(from, bytes).unwrap_or_default();
+        if job.plus != 0.0 {
+            floats.iter_mut().for_each(|v| *v += job.plus);
+        }
         piece.slice.quants().write((at * 4) as u64, bytemuck::cast_slice(&floats));
         return;
     }
     let (mut quants, mut scales) = (Vec::new(), Vec::new());
-    let as_stored = from == to && job.taps.is_none() && deltas.is_empty() && !stored.transposed;
+    let as_stored = from == to && job.taps.is_none() && deltas.is_empty() && stored.order != RowOrder::Transposed;
     if as_stored && from.is_float() && !cols.is_multiple_of(32) {
         repack::pad_rows(from, bytes, cols, &mut quants);
     } else if as_stored {
         repack::repack(from, bytes, &mut quants, &mut scales);
     } else {
         let mut floats = repack::to_f32(from, bytes).unwrap_or_default();
-        if stored.transposed {
+        if stored.order == RowOrder::Transposed {
             floats = transposed(&floats, cols, piece.from..piece.from + piece.rows);
         }
         deltas.iter().for_each(|d| d.add_to(&mut floats, piece.from + row, cols));
@@ -162,18 +168,18 @@ fn write(job: &Job, piece: &Piece, row: usize, bytes: &[u8], deltas: &[Delta]) {
     }
 }
 
-/// `n` values and zeros up to a whole block.
+/// Returns `n` values and zeros up to a whole block.
 fn padded(values: impl Iterator<Item = f32>, n: usize) -> impl Iterator<Item = f32> {
     values.chain(std::iter::repeat_n(0.0, n.next_multiple_of(32) - n))
 }
 
-/// Some rows of a matrix [.., cols] whose transpose is given.
+/// Returns some rows of a matrix [.., cols] whose transpose is given.
 fn transposed(values: &[f32], cols: usize, rows: std::ops::Range<usize>) -> Vec<f32> {
     let stride = values.len() / cols.max(1);
     rows.flat_map(|r| (0..cols).map(move |c| values[c * stride + r])).collect()
 }
 
-/// Rows [C, taps] as [taps, C padded to whole blocks].
+/// Returns the rows [C, taps] as [taps, C padded to whole blocks].
 fn tap_by_tap(rows: &[f32], channels: usize, taps: usize) -> Vec<f32> {
     let row = |row: &'_ [f32]| -> Vec<f32> {
         (0..taps).flat_map(|t| padded((0..channels).map(move |c| row[c * taps + t]), channels)).collect()

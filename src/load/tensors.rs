@@ -1,11 +1,10 @@
 //! Opening a language model's files: what they are, which tensors they hold, how the model is configured.
 
-use super::quantize::Quantize;
 use super::source::ByteSource;
-use crate::dtype::DType;
 use crate::format::{Parsed, TensorInfo};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A tensor and the file that holds it.
 #[derive(Clone, Debug)]
@@ -14,8 +13,39 @@ pub struct Stored {
     pub file: usize,
     /// Where in the file, and how encoded.
     pub info: TensorInfo,
-    /// The file holds its rows as columns; `info.shape` is the shape it is wanted in.
-    pub transposed: bool,
+    /// How its rows lie in the file; `info.shape` is the shape it is wanted in.
+    pub order: RowOrder,
+}
+
+/// How the rows of a stored tensor lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowOrder {
+    /// As they are wanted.
+    #[default]
+    AsStored,
+    /// As columns.
+    Transposed,
+    /// Head by head, for so many heads, each head's query, key and value rows one after the other; wanted are those of
+    /// all queries, then of all keys, then of all values.
+    QkvByHead(usize),
+}
+
+impl RowOrder {
+    /// Finds the wanted rows `rows` of a tensor of `all` rows: runs of (how many wanted rows come before, first row in
+    /// the file, how many).
+    pub fn runs(self, all: usize, rows: Range<usize>) -> Vec<(usize, usize, usize)> {
+        let RowOrder::QkvByHead(heads) = self else { return vec![(0, rows.start, rows.len())] };
+        let size = (all / (3 * heads.max(1))).max(1);
+        let mut runs = Vec::new();
+        let mut row = rows.start;
+        while row < rows.end {
+            let (part, head, within) = (row / (heads * size), row / size % heads, row % size);
+            let count = (size - within).min(rows.end - row);
+            runs.push((row - rows.start, (head * 3 + part) * size + within, count));
+            row += count;
+        }
+        runs
+    }
 }
 
 /// Tensors by name, and the files that hold them.
@@ -28,31 +58,18 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// Bytes of all tensors in the files.
+    /// Returns the bytes of all tensors in the files.
     pub fn bytes(&self) -> u64 {
         self.by_name.values().map(|t| t.info.bytes).sum()
     }
 
-    /// Number of weights.
+    /// Counts the weights.
     pub fn parameters(&self) -> u64 {
         self.by_name.values().map(|t| elements(&t.info)).sum()
     }
-
-    /// The encoding that holds the most weights once floats have been quantized.
-    pub fn quantization(&self, quantize: Quantize) -> DType {
-        let mut by_dtype: BTreeMap<_, u64> = BTreeMap::new();
-        for (name, t) in &self.by_name {
-            let dtype = match t.info.shape.as_slice() {
-                [_, cols] => quantize.target(name, t.info.dtype, *cols),
-                _ => t.info.dtype,
-            };
-            *by_dtype.entry(dtype).or_default() += elements(&t.info);
-        }
-        by_dtype.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(DType::F32, |(dtype, _)| dtype)
-    }
 }
 
-/// Whether a file's name is that of a GGUF file.
+/// Returns whether a file's name is that of a GGUF file.
 pub fn is_gguf(name: &str) -> bool {
     name.to_lowercase().ends_with(".gguf")
 }

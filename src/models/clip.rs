@@ -1,6 +1,8 @@
-//! The text encoders of Stable Diffusion: CLIP's (Radford et al. 2021) and OpenCLIP's. Field names are those of transformers.
+//! The text encoders of Stable Diffusion: CLIP's (Radford et al. 2021) and OpenCLIP's. Field names are those of
+//! transformers.
 //!
-//! Letters: N prompts (or chunks of one), T tokens of each (at most `positions`), D `dim`, F `ffn_dim`, P `projection_dim`.
+//! Letters: N prompts (or chunks of one), T tokens of each (at most `positions`), D `dim`, F `ffn_dim`, P
+//! `projection_dim`.
 
 use super::layers::{Dense, layer_norm};
 use crate::Result;
@@ -9,7 +11,7 @@ use crate::gpu::{Graph, Region, Tensor, Weight};
 use crate::load::Weights;
 use crate::ops::{Activation, Attend, LayerNorm, Linear};
 
-struct Layer {
+struct ClipLayer {
     layer_norm1: LayerNorm, // [D]
     qkv: Dense,             // [3D, D]
     out_proj: Dense,        // [D, D]
@@ -23,12 +25,12 @@ pub struct Clip {
     config: ClipConfig,
     token_embedding: Weight,    // [V, D]
     position_embedding: Weight, // [T, D]
-    layers: Vec<Layer>,
+    layers: Vec<ClipLayer>,
     final_layer_norm: LayerNorm,    // [D]
     text_projection: Option<Dense>, // [P, D]
 }
 
-/// What is wanted of a text encoder.
+/// The results that are wanted of a text encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClipWant {
     /// The hidden states are those before this many of the last layers.
@@ -39,7 +41,7 @@ pub struct ClipWant {
     pub projected: bool,
 }
 
-/// What a text encoder makes of tokens.
+/// The results of a text encoder.
 pub struct ClipOutput<'g> {
     /// Hidden states, [N * T, D].
     pub hidden: Tensor<'g>,
@@ -59,7 +61,7 @@ impl Clip {
             token_embedding: w.matrix(&n("embeddings.token_embedding.weight"), [c.vocab, c.dim])?,
             position_embedding: w.matrix(&n("embeddings.position_embedding.weight"), [c.positions, c.dim])?,
             layers: (0..c.n_layers)
-                .map(|i| Layer::bind(w, &n(&format!("encoder.layers.{i}")), c))
+                .map(|i| ClipLayer::bind(w, &n(&format!("encoder.layers.{i}")), c))
                 .collect::<Result<_>>()?,
             final_layer_norm: layer_norm(w, &n("final_layer_norm"), c.dim, c.norm_eps)?,
             text_projection: c.projection_dim.map(|p| Dense::bind(w, &projection, [p, c.dim], false)).transpose()?,
@@ -67,7 +69,7 @@ impl Clip {
         })
     }
 
-    /// Its configuration.
+    /// Returns its configuration.
     pub fn config(&self) -> &ClipConfig {
         &self.config
     }
@@ -82,8 +84,8 @@ impl Clip {
         want: ClipWant,
     ) -> ClipOutput<'g> {
         let t = n * t;
-        let x = g.embed(&self.token_embedding, ids, t, None); // [N * T, D]
-        let mut x = x.add_rows(g.embed(&self.position_embedding, positions, t, None)); // [N * T, D]
+        let x = g.embed(&self.token_embedding, ids, t, 1.0, None); // [N * T, D]
+        let mut x = x.add_rows(g.embed(&self.position_embedding, positions, t, 1.0, None)); // [N * T, D]
         let wanted = self.layers.len().saturating_sub(want.skip);
         let last = if want.projected { self.layers.len() } else { wanted };
         let mut hidden = x;
@@ -100,11 +102,11 @@ impl Clip {
     }
 }
 
-impl Layer {
+impl ClipLayer {
     fn bind(w: &Weights<'_>, name: &str, c: &ClipConfig) -> Result<Self> {
         let n = |part: &str| format!("{name}.{part}");
         let qkv = ["q", "k", "v"].map(|p| (n(&format!("self_attn.{p}_proj")), c.dim));
-        Ok(Layer {
+        Ok(ClipLayer {
             layer_norm1: layer_norm(w, &n("layer_norm1"), c.dim, c.norm_eps)?,
             qkv: Dense::stack(w, &qkv, c.dim, true)?,
             out_proj: Dense::bind(w, &n("self_attn.out_proj"), [c.dim, c.dim], true)?,
@@ -117,8 +119,8 @@ impl Layer {
     fn forward<'g>(&self, x: Tensor<'g>, n: usize, c: &ClipConfig) -> Tensor<'g> {
         let (d, heads) = (c.dim, c.n_heads);
         let activation = match c.activation {
-            clip::Activation::Gelu => Activation::Gelu,
-            clip::Activation::QuickGelu => Activation::QuickGelu,
+            clip::ClipActivation::Gelu => Activation::Gelu,
+            clip::ClipActivation::QuickGelu => Activation::QuickGelu,
         };
         let qkv = self.qkv.of(x.layer_norm(&self.layer_norm1), Linear::default()); // [N * T, 3D]
         let (q, k, v) = ((qkv, 0), (qkv, d), (qkv, 2 * d));

@@ -1,197 +1,164 @@
-//! The decoder of Llama and its kin: Llama 2 and 3, Mistral, Qwen2, Qwen3, SmolLM2 and SmolLM3. What sets them apart is
-//! said by [`LanguageConfig`]: biases, norms of heads, sliding windows, layers without positions.
+//! A decoder: token ids (or rows of hidden states) through a list of layers to logits. Which layers is said by
+//! [`LanguageConfig`]; nothing here knows an architecture.
 //!
-//! Letters: T tokens in this call, S in the cache, D `dim`, H `n_heads`, K `n_kv_heads`, Hd `head_dim`, F `ffn_dim`, V `vocab`.
+//! Letters: T tokens in this call, S in the cache, D `dim`, F `ffn_dim`, V `vocab`.
 
-use crate::config::language::LanguageConfig;
-use crate::gpu::{Buffer, Gpu, Graph, Region, Tensor, Weight};
-use crate::load::{Part, Weights};
-use crate::ops::{Attention, Gate, KvLayer, Linear, Rope, turns};
-use crate::{Error, Result};
+use super::ffn::Ffn;
+use super::mixers::{At, Mixer, RopeTable};
+use super::norms::norm;
+use super::state::{DecoderState, LayerState};
+use crate::Result;
+use crate::config::language::{LanguageConfig, LayerConfig};
+use crate::gpu::{Gpu, Graph, Region, Tensor, Weight};
+use crate::load::Weights;
+use crate::ops::{Input, Linear, Norm};
 use std::rc::Rc;
 
-/// One block. Fields are named like the tensors of a GGUF file; those that are read together are stacked.
-struct Block {
-    attn_norm: Weight,                // [D]
-    attn_qkv: Weight,                 // [(H + 2K) * Hd, D]
-    attn_qkv_bias: Option<Weight>,    // [(H + 2K) * Hd]
-    attn_q_norm: Option<Weight>,      // [Hd]
-    attn_k_norm: Option<Weight>,      // [Hd]
-    attn_output: Weight,              // [D, H * Hd]
-    attn_output_bias: Option<Weight>, // [D]
-    ffn_norm: Weight,                 // [D]
-    ffn_gate_up: Weight,              // [2F, D]
-    ffn_gate_up_bias: Option<Weight>, // [2F]
-    ffn_down: Weight,                 // [D, F]
-    ffn_down_bias: Option<Weight>,    // [D]
+/// One layer: norms, mixer, feed-forward network.
+struct Layer {
+    before_mixer: Option<Norm>, // [D]
+    mixer: Mixer,
+    after_mixer: Option<Norm>, // [D]
+    before_ffn: Option<Norm>,  // [D]
+    ffn: Ffn,
+    after_ffn: Option<Norm>, // [D]
+    scale: f32,
+    parallel: bool,
 }
 
 /// A decoder's weights.
 pub struct Decoder {
     config: LanguageConfig,
-    token_embd: Weight, // [V, D]
-    blocks: Vec<Block>,
-    output_norm: Weight, // [D]
-    output: Weight,      // [V, D]
-    frequencies: Region,
-    no_frequencies: Region,
-    rope_factor: f32,
+    token_embd: Weight,            // [V, D]
+    position_embd: Option<Weight>, // [positions, D]
+    layers: Vec<Layer>,
+    output_norm: Option<Norm>,   // [D]
+    output: Weight,              // [V, D]
+    output_bias: Option<Weight>, // [V]
+    ropes: Vec<RopeTable>,
 }
 
-/// Keys and values of every layer.
-pub struct KvCache {
-    layers: Vec<KvLayer>,
-    /// S: how many positions fit.
-    pub capacity: usize,
+/// The input of a forward pass.
+#[derive(Clone, Copy)]
+pub enum Start<'a, 'g> {
+    /// Token ids on the GPU, for so many rows.
+    Ids(&'a Region, usize),
+    /// Hidden states: [T, D].
+    Rows(Tensor<'g>),
 }
 
-/// What a forward pass reads besides weights.
+/// The values that a forward pass reads besides weights.
+#[derive(Clone, Copy)]
 pub struct Step<'a> {
-    /// Token ids on the GPU.
-    pub ids: &'a Region,
     /// `[0]` the first token's position, `[1]` how many tokens there are.
     pub state: &'a Region,
-    /// The cache.
-    pub kv: &'a KvCache,
+    /// The state that the layers keep.
+    pub kept: &'a DecoderState,
 }
 
 impl Decoder {
     /// Binds the weights.
     ///
     /// # Errors
-    /// [`Error::Missing`] and [`Error::Shape`] if they do not fit the configuration, [`Error::Unsupported`] for heads that
-    /// no kernel can take.
+    /// [`Error::Missing`](crate::Error::Missing) and [`Error::Shape`](crate::Error::Shape) if they do not fit the
+    /// configuration, [`Error::Unsupported`](crate::Error::Unsupported) for heads that no kernel can take.
     pub fn bind(w: &Weights<'_>, c: &LanguageConfig, gpu: &Rc<Gpu>) -> Result<Self> {
-        let (d, q, kv, f) = (c.dim, c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim, c.ffn_dim);
-        let (inv_freq, rope_factor) = c.rope.table();
-        let words: Vec<u32> = inv_freq.into_iter().map(turns).collect();
-        let table = |words: &[u32]| {
-            let buffer = Buffer::storage(gpu, "rope frequencies", (words.len() * 4) as u64);
-            buffer.write(0, bytemuck::cast_slice(words));
-            buffer.region()
-        };
-        let decoder = Decoder {
-            token_embd: w.matrix("token_embd.weight", [c.vocab, d])?,
-            blocks: (0..c.n_layers).map(|i| Block::bind(w, c, i, [d, q, kv, f])).collect::<Result<_>>()?,
-            output_norm: w.vector("output_norm.weight", d)?,
-            output: match w.has("output.weight") || c.tied == Some(false) {
-                true => w.matrix("output.weight", [c.vocab, d])?,
-                false => w.matrix("token_embd.weight", [c.vocab, d])?,
-            },
-            frequencies: table(&words),
-            no_frequencies: table(&vec![0; words.len()]),
-            rope_factor,
+        // Fewer bits hurt embeddings and output most.
+        let spared = w.sparing();
+        let table = |name: &str| spared.matrix(name, [c.vocab, c.dim]);
+        let output =
+            if w.has("output.weight") || c.tied == Some(false) { "output.weight" } else { "token_embd.weight" };
+        let layer = |(i, layer): (usize, &LayerConfig)| Layer::bind(w, i, c.dim, layer);
+        let positions = |rows: usize| spared.matrix("position_embd.weight", [rows, c.dim]);
+        Ok(Decoder {
+            token_embd: table("token_embd.weight")?,
+            position_embd: c.learned_positions.map(positions).transpose()?,
+            layers: c.layers.iter().enumerate().map(layer).collect::<Result<_>>()?,
+            output_norm: norm(w, "output_norm", c.dim, c.output_norm)?,
+            output: table(output)?,
+            output_bias: w.biases(c.output_bias, [("output.bias".to_string(), c.vocab)])?,
+            ropes: c.ropes.iter().map(|rope| RopeTable::new(gpu, rope)).collect(),
             config: c.clone(),
+        })
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &LanguageConfig {
+        &self.config
+    }
+
+    /// Says beyond how many tokens a sequence is a long one, for all of whose positions queries and keys turn another
+    /// way.
+    pub fn switch_at(&self) -> Option<usize> {
+        self.config.ropes.iter().filter_map(|rope| rope.switch_at()).min()
+    }
+
+    /// Turns queries and keys from now on as long sequences want it, or short ones. Keys that were made the other way
+    /// are wrong then.
+    pub fn choose_ropes(&self, long: bool) {
+        self.ropes.iter().for_each(|rope| rope.choose(long));
+    }
+
+    /// Computes the hidden states after the last layer, not yet normalised, and those after each layer of `taps`.
+    ///   -> [T, D], and as many
+    pub fn run<'g>(
+        &self,
+        g: &'g Graph,
+        start: Start<'_, 'g>,
+        step: &Step<'_>,
+        taps: &[usize],
+    ) -> (Tensor<'g>, Vec<Tensor<'g>>) {
+        let c = &self.config;
+        let bound = |t: usize| (t > 1).then_some(step.state);
+        let mut x = match start {
+            Start::Ids(ids, t) => g.embed(&self.token_embd, ids, t, c.embedding_scale, bound(t)), // [T, D]
+            Start::Rows(rows) => rows,
         };
-        // Kernels load four elements at a time and hold tiles of keys and values in 16 KiB.
-        if !c.head_dim.is_multiple_of(4) || c.head_dim > 256 {
-            let what =
-                format!("heads of {} elements are not supported; they must be a multiple of 4, up to 256", c.head_dim);
-            return Err(Error::unsupported(what));
+        if let Some(table) = &self.position_embd {
+            x = x.add_positions(table, step.state); // [T, D]
         }
-        Ok(decoder)
-    }
-
-    /// An empty cache for `capacity` positions; `exact`: of f32 instead of f16.
-    pub fn cache(&self, gpu: &Rc<Gpu>, capacity: usize, exact: bool) -> KvCache {
-        let bytes = Self::cache_bytes(&self.config, capacity, exact) / (2 * self.config.n_layers as u64);
-        let layer = |_| {
-            let (k, v) = (Buffer::storage(gpu, "keys", bytes), Buffer::storage(gpu, "values", bytes));
-            KvLayer { k: k.region(), v: v.region(), capacity, exact }
-        };
-        KvCache { layers: (0..self.config.n_layers).map(layer).collect(), capacity }
-    }
-
-    /// D: elements of a hidden state.
-    pub fn dim(&self) -> usize {
-        self.config.dim
-    }
-
-    /// Bytes of a cache for `capacity` positions.
-    pub fn cache_bytes(c: &LanguageConfig, capacity: usize, exact: bool) -> u64 {
-        let element = if exact { 4 } else { 2 };
-        (2 * c.n_layers * c.n_kv_heads * c.head_dim * element) as u64 * capacity as u64
-    }
-
-    /// How many positions a cache can hold whose layers must fit bindings of `binding` bytes.
-    pub fn most_positions(c: &LanguageConfig, binding: u64, exact: bool) -> usize {
-        let layers_and_both = (2 * c.n_layers) as u64;
-        (binding / (Self::cache_bytes(c, 1, exact) / layers_and_both).max(1)) as usize
-    }
-
-    /// The hidden states after the last block, not yet normalised, of up to `t` tokens.   -> [T, D]
-    pub fn hidden<'g>(&self, g: &'g Graph, step: &Step<'_>, t: usize) -> Tensor<'g> {
-        let state = (t > 1).then_some(step.state);
-        let mut x = g.embed(&self.token_embd, step.ids, t, state); // [T, D]
-        for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, &self.attention(i, step), &self.config, state); // [T, D]
+        let at = At { state: step.state, bound: bound(x.rows()[0]), rotations: &self.ropes };
+        let mut tapped = Vec::new();
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x, step.kept.layer(i), at); // [T, D]
+            if taps.contains(&i) {
+                tapped.push(x);
+            }
         }
-        x
+        (x, tapped)
     }
 
-    /// Logits of every row.   [T, D] -> [T, V]
+    /// Computes the logits of every row. `state`: how many rows hold tokens.   [T, D] -> [T, V]
     pub fn logits<'g>(&self, x: Tensor<'g>, state: Option<&Region>) -> Tensor<'g> {
-        let norm = Some((&self.output_norm, self.config.norm_eps));
-        x.linear_with(&self.output, Linear { norm, state, ..Linear::default() }) // [T, V]
-    }
-
-    fn attention<'a>(&'a self, i: usize, step: &Step<'a>) -> Attention<'a> {
-        let (c, b) = (&self.config, &self.blocks[i]);
-        let rope = Rope {
-            heads: c.n_heads,
-            kv_heads: c.n_kv_heads,
-            head_dim: c.head_dim,
-            dims: c.rope.dims,
-            interleaved: c.rope.interleaved,
-            frequencies: if c.rope_layers[i] { &self.frequencies } else { &self.no_frequencies },
-            factor: if c.rope_layers[i] { self.rope_factor } else { 1.0 },
-            head_norm: b.attn_q_norm.as_ref().zip(b.attn_k_norm.as_ref()).map(|(q, k)| (q, k, c.norm_eps)),
-            state: step.state,
-        };
-        Attention { rope, kv: &step.kv.layers[i], window: c.windows[i] }
+        let (scale, soft_cap) = (self.config.logit_scale, self.config.logit_soft_cap);
+        let with = Linear { bias: self.output_bias.as_ref(), scale, soft_cap, state, ..Linear::default() };
+        Input::normed(x, self.output_norm.as_ref(), state).linear(&self.output, with) // [T, V]
     }
 }
 
-impl Block {
-    fn bind(w: &Weights<'_>, c: &LanguageConfig, i: usize, [d, q, kv, f]: [usize; 4]) -> Result<Self> {
-        let n = |stem: &str| format!("blk.{i}.{stem}.weight");
-        let b = |stem: &str| format!("blk.{i}.{stem}.bias");
-        let head_norm = |stem| c.qk_norm.then(|| w.vector(&n(stem), c.head_dim)).transpose();
-        let biases = |on: bool, parts: &[Part<'_>]| on.then(|| w.vectors(parts)).transpose();
-        Ok(Block {
-            attn_norm: w.vector(&n("attn_norm"), d)?,
-            attn_qkv: w.stack(&[(&n("attn_q"), q), (&n("attn_k"), kv), (&n("attn_v"), kv)], d)?,
-            attn_qkv_bias: biases(c.attn_bias, &[(&b("attn_q"), q), (&b("attn_k"), kv), (&b("attn_v"), kv)])?,
-            attn_q_norm: head_norm("attn_q_norm")?,
-            attn_k_norm: head_norm("attn_k_norm")?,
-            attn_output: w.matrix(&n("attn_output"), [d, q])?,
-            attn_output_bias: biases(c.attn_output_bias, &[(&b("attn_output"), d)])?,
-            ffn_norm: w.vector(&n("ffn_norm"), d)?,
-            ffn_gate_up: w.stack(&[(&n("ffn_gate"), f), (&n("ffn_up"), f)], d)?,
-            ffn_gate_up_bias: biases(c.ffn_bias, &[(&b("ffn_gate"), f), (&b("ffn_up"), f)])?,
-            ffn_down: w.matrix(&n("ffn_down"), [d, f])?,
-            ffn_down_bias: biases(c.ffn_bias, &[(&b("ffn_down"), d)])?,
+impl Layer {
+    fn bind(w: &Weights<'_>, i: usize, dim: usize, c: &LayerConfig) -> Result<Self> {
+        let norm = |stem: &str, c| norm(w, &format!("blk.{i}.{stem}"), dim, c);
+        Ok(Layer {
+            before_mixer: norm("attn_norm", c.norms.before_mixer)?,
+            mixer: Mixer::bind(w, i, dim, &c.mixer)?,
+            after_mixer: norm("post_attention_norm", c.norms.after_mixer)?,
+            before_ffn: norm("ffn_norm", c.norms.before_ffn)?,
+            ffn: Ffn::bind(w, i, dim, &c.ffn)?,
+            after_ffn: norm("post_ffw_norm", c.norms.after_ffn)?,
+            scale: c.residual_scale,
+            parallel: c.parallel,
         })
     }
 
     #[rustfmt::skip] // shapes stand in a column
-    fn forward<'g>(
-        &self, x: Tensor<'g>, attention: &Attention<'_>, c: &LanguageConfig, state: Option<&Region>,
-    ) -> Tensor<'g> {
-        let norm = Some((&self.attn_norm, c.norm_eps));
-        let bias = self.attn_qkv_bias.as_ref();
-        let qkv = x.linear_with(&self.attn_qkv, Linear { norm, bias, state, ..Linear::default() }); // [T, (H + 2K) * Hd]
-        let (bias, residual) = (self.attn_output_bias.as_ref(), Some(x));
-        let x = if x.rows()[0] == 1 && attention.can_decode(x.graph().gpu()) {
-            let a = attention.decode(qkv);                                           // splits of [1, H * Hd]
-            a.merge_linear(&self.attn_output, c.head_dim, bias, residual)            // [1, D]
-        } else {
-            let a = attention.prefill(qkv);                                          // [T, H * Hd]
-            a.linear_with(&self.attn_output, Linear { bias, residual, state, ..Linear::default() }) // [T, D]
+    fn forward<'g>(&self, x: Tensor<'g>, kept: &LayerState, at: At<'_>) -> Tensor<'g> {
+        let read = Input::normed(x, self.before_mixer.as_ref(), at.bound);                      // [T, D]
+        let y = self.mixer.run(read.clone(), kept, at).add_to(x, self.scale, self.after_mixer.as_ref()); // [T, D]
+        let read = match (&self.before_ffn, self.parallel) {
+            (None, true) => read,                                                               // [T, D]
+            (norm, parallel) => Input::normed(if parallel { x } else { y }, norm.as_ref(), at.bound), // [T, D]
         };
-        let (norm, bias) = (Some((&self.ffn_norm, c.norm_eps)), self.ffn_gate_up_bias.as_ref());
-        let h = x.linear_with(&self.ffn_gate_up, Linear { norm, bias, gate: Some(Gate::Silu), state, ..Linear::default() }); // [T, F]
-        let (bias, residual) = (self.ffn_down_bias.as_ref(), Some(x));
-        h.linear_with(&self.ffn_down, Linear { bias, residual, state, ..Linear::default() })        // [T, D]
+        self.ffn.run(read, at.bound).add_to(y, self.scale, self.after_ffn.as_ref())             // [T, D]
     }
 }

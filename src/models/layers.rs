@@ -17,7 +17,7 @@ pub(super) struct Convolution {
     bias: Option<Weight>, // [O]
 }
 
-/// Two convolutions and a way around them.
+/// Two convolutions and a residual connection around them.
 pub(super) struct Resnet {
     pub norm1: GroupNorm,             // [I]
     pub conv1: Convolution,           // [O, I, 3, 3]
@@ -34,7 +34,7 @@ impl Dense {
         })
     }
 
-    /// Several of the same input, as one: their outputs lie side by side.
+    /// Binds several layers of the same input, as one: their outputs lie side by side.
     pub fn stack(w: &Weights<'_>, parts: &[(String, usize)], i: usize, bias: bool) -> Result<Self> {
         let named = |what: &str| -> Vec<_> { parts.iter().map(|(n, o)| (format!("{n}.{what}"), *o)).collect() };
         let (weights, biases) = (named("weight"), named("bias"));
@@ -44,13 +44,13 @@ impl Dense {
         })
     }
 
-    /// `x w^T + b` with what `with` adds.   [T, I] -> [T, O]
+    /// Computes `x w^T + b` with the additions of `with`.   [T, I] -> [T, O]
     #[track_caller]
     pub fn of<'g>(&self, x: Tensor<'g>, with: Linear<'_, 'g>) -> Tensor<'g> {
         x.linear_with(&self.weight, Linear { bias: self.bias.as_ref(), ..with })
     }
 
-    /// `x w^T + b`, left in memory given from outside.
+    /// Computes `x w^T + b` into memory given from outside.
     #[track_caller]
     pub fn write<'g>(&self, x: Tensor<'g>, region: &Region) {
         let [rows, _] = x.rows();
@@ -62,12 +62,12 @@ impl Dense {
 impl Convolution {
     pub fn bind(w: &Weights<'_>, name: &str, [o, i]: [usize; 2], side: usize, bias: bool) -> Result<Self> {
         Ok(Convolution {
-            weight: w.conv(&format!("{name}.weight"), [o, i, side, side])?,
+            weight: w.sparing().conv(&format!("{name}.weight"), [o, i, side, side])?,
             bias: bias.then(|| w.vector(&format!("{name}.bias"), o)).transpose()?,
         })
     }
 
-    /// `conv(x) + b` with what `with` adds.
+    /// Computes `conv(x) + b` with the additions of `with`.
     #[track_caller]
     pub fn of<'g>(&self, x: Map<'g>, with: Conv<'_, 'g>) -> Map<'g> {
         x.conv2d(&self.weight, Conv { bias: self.bias.as_ref(), ..with })
@@ -87,10 +87,10 @@ pub(super) fn group_norm(w: &Weights<'_>, name: &str, channels: usize, groups: u
 /// Binds a layer normalisation.
 pub(super) fn layer_norm(w: &Weights<'_>, name: &str, dim: usize, eps: f32) -> Result<LayerNorm> {
     let (weight, bias) = (w.vector(&format!("{name}.weight"), dim)?, w.vector(&format!("{name}.bias"), dim)?);
-    Ok(LayerNorm { weight, bias, eps })
+    Ok(LayerNorm { weight: Some(weight), bias: Some(bias), eps })
 }
 
-/// What surrounds the pixels of a 3 x 3 convolution that keeps its input's size.
+/// Padding around the pixels of a 3 x 3 convolution that keeps its input's size.
 pub(super) const SAME: [usize; 2] = [1, 1];
 
 impl Resnet {
@@ -101,11 +101,14 @@ impl Resnet {
             conv1: Convolution::bind(w, &n("conv1"), [o, i], 3, true)?,
             norm2: group_norm(w, &n("norm2"), o, groups, eps)?,
             conv2: Convolution::bind(w, &n("conv2"), [o, o], 3, true)?,
-            conv_shortcut: (o != i).then(|| Dense::bind(w, &n("conv_shortcut"), [o, i], true)).transpose()?,
+            conv_shortcut: (o != i)
+                .then(|| Dense::bind(&w.sparing(), &n("conv_shortcut"), [o, i], true))
+                .transpose()?,
         })
     }
 
-    /// `channels`: added to every pixel between the convolutions, see [`Conv::channels`].   [N, H, W, I] -> [N, H, W, O]
+    /// Computes the block. `channels`: added to every pixel between the convolutions, see [`Conv::channels`].
+    /// [N, H, W, I] -> [N, H, W, O]
     #[track_caller]
     pub fn of<'g>(&self, x: Map<'g>, channels: Option<(Tensor<'g>, usize)>) -> Map<'g> {
         let h = x.group_norm(&self.norm1, true); // [N, H, W, I]

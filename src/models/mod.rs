@@ -1,17 +1,18 @@
 //! Architectures, one to a file. A model binds its weights by name and shape, and records a forward pass; it never sees
 //! bytes, files or encodings.
 
-mod chain;
 mod clip;
-mod coder;
 mod decoder;
+mod ffn;
 mod layers;
-mod taesd;
+mod mixers;
+mod norms;
+mod state;
 mod unet;
 mod vae;
 
 pub use clip::{Clip, ClipOutput, ClipWant};
-pub use coder::{Coder, Filter, Layer, Layers, Work};
-pub use decoder::{Decoder, KvCache, Step};
-pub use unet::{Context, Unet, UnetInput};
-pub use vae::{Vae, decoder_layers, encoder_layers};
+pub use decoder::{Decoder, Start, Step};
+pub use state::{DecoderState, LayerState, Reach, Rollback, StateSize, Timeline};
+pub use unet::{PromptKv, Unet, UnetInput};
+pub use vae::{Coder, CoderLayer, CoderLayers, Filter, InputNorm, Vae, Work, decoder_layers, encoder_layers};

@@ -13,7 +13,7 @@ pub(super) static ADD: Kernel = Kernel {
 params! { struct AddParams { quads: u32, repeat: u32 } }
 
 impl<'g> Tensor<'g> {
-    /// `a + b`; the rows of `other` repeat until those of `self` end.
+    /// Computes `a + b`; the rows of `other` repeat until those of `self` end.
     #[track_caller]
     pub fn add_rows(self, other: Self) -> Self {
         let ([t, a], [rows, b]) = (self.rows(), other.rows());

@@ -40,7 +40,7 @@ pub struct Attend<'g> {
 }
 
 impl<'g> Attend<'g> {
-    /// `softmax(q k^T / sqrt(Hd)) v` for every head of every sequence.
+    /// Computes `softmax(q k^T / sqrt(Hd)) v` for every head of every sequence.
     #[track_caller]
     pub fn run(self) -> Tensor<'g> {
         let y = self.q.0.graph().tensor([self.q.0.rows()[0], self.heads * self.head_dim]);
@@ -48,7 +48,7 @@ impl<'g> Attend<'g> {
         y
     }
 
-    /// The same, into a tensor that is there already.
+    /// Computes the same into a tensor that is there already.
     #[track_caller]
     pub fn run_into(self, y: Tensor<'g>) {
         let graph = self.q.0.graph();
@@ -63,7 +63,7 @@ impl<'g> Attend<'g> {
                 "attend: heads of whole quads begin at a whole quad"
             );
         }
-        let (op, grid) = attention_tile(graph.op(&ATTEND), graph.gpu(), t, self.n * self.heads, quads);
+        let (op, grid) = attention_tile(graph.op(&ATTEND), graph.gpu(), t, self.n * self.heads, [quads; 2]);
         let place = |(t, first): (Tensor<'_>, usize)| (t.stride() as u32, first as u32);
         let ((q_stride, q_first), (k_stride, k_first), (v_stride, v_first)) =
             (place(self.q), place(self.k), place(self.v));

@@ -13,7 +13,7 @@ pub(super) static CONCAT: Kernel = Kernel {
 params! { struct ConcatParams { t: u32, a_dim: u32, dim: u32, a_stride: u32, b_stride: u32, y_stride: u32 } }
 
 impl<'g> Tensor<'g> {
-    /// Every row followed by the same row of `other`.
+    /// Appends to every row the same row of `other`.
     #[track_caller]
     pub fn concat(self, other: Self) -> Self {
         let ([t, a], [rows, b]) = (self.rows(), other.rows());

@@ -1,4 +1,4 @@
-//! Token embedding: `y[t] = w[ids[t]]`.   w: [V, D], ids: [T] -> [T, D]
+//! Token embedding: `y[t] = w[ids[t]] * scale`.   w: [V, D], ids: [T] -> [T, D]
 
 use super::Bounded;
 use super::variants::weight_parts;
@@ -12,19 +12,24 @@ pub(super) static EMBED: Kernel = Kernel {
     fields: EmbedParams::FIELDS,
 };
 
-params! { struct EmbedParams { t: u32, blocks: u32, quads: u32, row: u32, rows: u32 } }
+params! { struct EmbedParams { t: u32, blocks: u32, quads: u32, row: u32, rows: u32, scale: f32 } }
 
 impl Graph {
-    /// Rows of the embedding table `w` for `t` token ids that lie in `ids` on the GPU. `state`: see [`super::Rope`].
+    /// Reads rows of the embedding table `w`, times `scale`, for `t` token ids that lie in `ids` on the GPU. `state`:
+    /// see [`super::Attention`].
     #[track_caller]
-    pub fn embed(&self, w: &Weight, ids: &Region, t: usize, state: Option<&Region>) -> Tensor<'_> {
-        let [_, dim] = w.shape().rows();
-        let y = self.tensor([t, dim]);
+    pub fn embed(&self, w: &Weight, ids: &Region, t: usize, scale: f32, state: Option<&Region>) -> Tensor<'_> {
+        let y = self.tensor([t, w.shape().rows()[1]]);
+        self.rows_of(w, ids, y, Some(scale), state);
+        y
+    }
+
+    fn rows_of<'g>(&'g self, w: &Weight, ids: &Region, y: Tensor<'g>, scale: Option<f32>, state: Option<&Region>) {
+        let [t, dim] = y.rows();
         let blocks = dim.div_ceil(32);
         for slice in w.slices() {
-            self.op(&EMBED)
-                .parts(weight_parts(slice.dtype))
-                .weight(slice)
+            let op = self.op(&EMBED).parts(weight_parts(slice.dtype)).set("ADDED", scale.is_none());
+            op.weight(slice)
                 .region(ids)
                 .bind(y)
                 .bounded(state)
@@ -34,9 +39,20 @@ impl Graph {
                     quads: super::quads(y),
                     row: slice.row as u32,
                     rows: slice.rows as u32,
+                    scale: scale.unwrap_or(1.0),
                 })
                 .dispatch_linear((t * blocks).div_ceil(64));
         }
-        y
+    }
+}
+
+impl<'g> Tensor<'g> {
+    /// Adds the rows of a table of learned positions, in place: row t of `w` to the row at position t. `state`: see
+    /// [`super::Attention`].
+    #[track_caller]
+    pub fn add_positions(self, w: &Weight, state: &Region) -> Self {
+        assert_eq!(self.rows()[1], w.shape().rows()[1], "add_positions: a table of {:?}", w.shape());
+        self.graph().rows_of(w, state, self, None, Some(state));
+        self
     }
 }

@@ -1,4 +1,5 @@
-//! Group normalisation (Wu and He 2018), in two dispatches: sums, then what they make of every pixel.   [N, H, W, C] -> same
+//! Group normalisation (Wu and He 2018), in two dispatches: sums, then what they make of every pixel.
+//! [N, H, W, C] -> same
 
 use super::map::Map;
 use super::variants::{groups, reduce};
@@ -21,13 +22,14 @@ pub(super) static GROUP_NORM: Kernel = Kernel {
 
 params! {
     struct SumsParams {
-        n: u32, groups: u32, channels: u32, stride: u32, pixels: u32, width: u32, stretch: u32, stretches: u32, slots: u32,
-        height: u32, mul: i32, add: i32,
+        n: u32, groups: u32, channels: u32, stride: u32, pixels: u32, width: u32, stretch: u32, stretches: u32,
+        slots: u32, height: u32, mul: i32, add: i32,
     }
 }
 params! {
     struct GroupNormParams {
-        n: u32, channels: u32, quads: u32, size: u32, groups: u32, pixels: u32, run: u32, runs: u32, slots: u32, eps: f32,
+        n: u32, channels: u32, quads: u32, size: u32, groups: u32, pixels: u32, run: u32, runs: u32, slots: u32,
+        eps: f32,
     }
 }
 
@@ -59,7 +61,7 @@ pub struct Sums<'g> {
 }
 
 impl<'g> Map<'g> {
-    /// Normalises; `silu`: and applies SiLU.
+    /// Normalises, and applies SiLU if `silu`.
     #[track_caller]
     pub fn group_norm(self, norm: &GroupNorm, silu: bool) -> Self {
         let elements = self.rows.count * self.w * (self.channels() / norm.groups);

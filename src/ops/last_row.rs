@@ -13,7 +13,7 @@ pub(super) static LAST_ROW: Kernel = Kernel {
 params! { struct LastRowParams { quads: u32 } }
 
 impl<'g> Tensor<'g> {
-    /// Row `state[1] - 1`. `state`: see [`super::Rope`].
+    /// Copies row `state[1] - 1`. `state`: see [`super::Attention`].
     #[track_caller]
     pub fn last_row(self, state: &Region) -> Self {
         let [_, dim] = self.rows();

@@ -17,12 +17,12 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Every row of a picture.
+    /// Returns every row of a picture.
     pub fn all(height: usize) -> Rows {
         Rows { count: height, height, mul: 0, add: 0 }
     }
 
-    /// Whether these are all the picture's rows.
+    /// Returns whether these are all the picture's rows.
     pub fn is_all(&self) -> bool {
         self.mul == 0 && self.add == 0 && self.count == self.height
     }
@@ -42,7 +42,7 @@ pub struct Map<'g> {
 }
 
 impl<'g> Map<'g> {
-    /// Sees a tensor [N * rows * W, C] as feature maps.
+    /// Takes a tensor [N * rows * W, C] for feature maps.
     #[track_caller]
     pub fn new(t: Tensor<'g>, n: usize, w: usize, rows: Rows) -> Self {
         assert_eq!(
@@ -55,12 +55,12 @@ impl<'g> Map<'g> {
         Map { t, n, w, rows }
     }
 
-    /// C.
+    /// Returns C.
     pub fn channels(self) -> usize {
         self.t.shape().last()
     }
 
-    /// The same places with other values: what a pixel-wise op made of `self.t`.
+    /// Puts other values at the same places: what a pixel-wise op made of `self.t`.
     #[track_caller]
     pub fn with(self, t: Tensor<'g>) -> Self {
         Map::new(t, self.n, self.w, self.rows)

@@ -5,42 +5,52 @@ mod activation;
 mod add;
 mod attend;
 mod attention;
+mod bounded;
 mod concat;
 mod conv2d;
 mod copy_rows;
 mod denoise;
 mod embed;
-mod geglu;
+mod gate;
 mod group_norm;
+mod heads;
+mod input;
 mod last_row;
 mod layer_norm;
 mod linear;
 mod map;
+mod merge;
 mod multiply_add;
+mod product;
 mod rescale;
 mod rms_norm;
 mod rope_append;
 mod sample;
-mod silu_mul;
+mod short_conv;
 mod stream_read;
 mod tiles;
 mod variants;
 
 pub use activation::{Activation, Gate};
 pub use attend::Attend;
-pub use attention::{Attention, SPLITS};
+pub(crate) use bounded::{Bounded, quads};
 pub use conv2d::{CHANNEL_BLOCK, Conv};
-pub use denoise::{Denoise, KEPT_PLANES, PLANES, STAGE};
+pub use denoise::{Denoise, DenoiseStage, KEPT_PLANES, PLANES, STAGE};
 pub use group_norm::{GroupNorm, Sums};
+pub use heads::{Attention, HeadGate, HeadNorm, KvLayer, Rotation, turns};
+pub use input::{Input, Norm, Normed};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use map::{Map, Rows};
-pub use rope_append::{KvLayer, Rope, turns};
+pub use merge::{SPLITS, Splits};
+pub use product::Product;
+pub use rms_norm::RmsNorm;
 pub use sample::{RECENT, Sampling};
+pub use short_conv::ShortConv;
 pub use stream_read::stream_read;
 pub use variants::parts;
 
-use crate::gpu::{Kernel, OpBuilder, Region, Tensor};
+use crate::gpu::Kernel;
 
 /// Every kernel; the checks of shaders walk this list.
 pub const KERNELS: &[&Kernel] = &[
@@ -52,7 +62,8 @@ pub const KERNELS: &[&Kernel] = &[
     &rope_append::ROPE_APPEND,
     &attention::ATTENTION,
     &attention::ATTENTION_DECODE,
-    &silu_mul::SILU_MUL,
+    &gate::GATE,
+    &short_conv::SHORT_CONV,
     &last_row::LAST_ROW,
     &sample::SAMPLE_SCAN,
     &sample::SAMPLE_PICK,
@@ -63,7 +74,7 @@ pub const KERNELS: &[&Kernel] = &[
     &conv2d::CONV2D_SERIAL,
     &conv2d::CONV2D_WINOGRAD,
     &attend::ATTEND,
-    &geglu::GEGLU,
+    &merge::MERGE,
     &concat::CONCAT,
     &add::ADD,
     &rescale::RESCALE,
@@ -72,23 +83,3 @@ pub const KERNELS: &[&Kernel] = &[
     &stream_read::STREAM_READ,
     &multiply_add::MULTIPLY_ADD,
 ];
-
-/// How many of a chunk's rows hold tokens is known only on the device: `state[1]`.
-pub(crate) trait Bounded<'g> {
-    /// Binds the state next and lets it bound the rows, or leaves the binding unused.
-    fn bounded(self, state: Option<&Region>) -> Self;
-}
-
-impl<'g> Bounded<'g> for OpBuilder<'g> {
-    fn bounded(self, state: Option<&Region>) -> Self {
-        match state {
-            Some(region) => self.set("BOUNDED", true).region(region),
-            None => self.nothing(),
-        }
-    }
-}
-
-/// Rows of four elements.
-pub(crate) fn quads(t: Tensor<'_>) -> u32 {
-    (t.stride() / 4) as u32
-}

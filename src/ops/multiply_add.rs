@@ -13,7 +13,8 @@ pub(super) static MULTIPLY_ADD: Kernel = Kernel {
 params! { struct RoundParams { rounds: u32 } }
 
 impl<'g> Tensor<'g> {
-    /// Of every four elements `m` the sum of eight chains: `v = m + i; rounds times v = v m + m`.   [n, 1024] -> [n, 1024]
+    /// Computes of every four elements `m` the sum of eight chains: `v = m + i; rounds times v = v m + m`.
+    /// [n, 1024] -> [n, 1024]
     #[track_caller]
     pub fn multiply_add(self, rounds: usize) -> Self {
         let [workgroups, row] = self.rows();

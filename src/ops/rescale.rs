@@ -13,7 +13,7 @@ pub(super) static RESCALE: Kernel = Kernel {
 params! { struct RescaleParams { quads: u32, scale: f32, shift: f32, limit: f32 } }
 
 impl<'g> Tensor<'g> {
-    /// `x * scale + shift`; with a limit `l`, `l * tanh(y / l)` of that.
+    /// Computes `x * scale + shift`; with a limit `l`, `l * tanh(y / l)` of that.
     #[track_caller]
     pub fn rescale(self, scale: f32, shift: f32, limit: Option<f32>) -> Self {
         let y = self.graph().tensor(self.shape());
@@ -21,7 +21,7 @@ impl<'g> Tensor<'g> {
         y
     }
 
-    /// The same, into a tensor that is there already.
+    /// Computes the same into a tensor that is there already.
     #[track_caller]
     pub fn rescale_into(self, scale: f32, shift: f32, limit: Option<f32>, y: Self) {
         assert_eq!(y.shape(), self.shape(), "rescale: where to write");

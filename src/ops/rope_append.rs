@@ -1,101 +1,67 @@
-//! Rotates q and k (Su et al. 2021), after an optional norm of each head, and appends k and v to the cache.
-//!   [T, (H + 2K) * Hd] -> q: [T, H * Hd]
+//! Makes q and k ready: clamp, norm, rotation (Su et al. 2021); and appends k and v to the cache.
+//!   [T, H * Hk + K * (Hk + Hv) ..] -> q: [T, H * Hk]
 
 use super::Bounded;
-use super::variants::{ROPE, kv_part};
+use super::heads::Attention;
+use super::variants::{ROPE, ROTATED, kv_part};
 use crate::gpu::Access::{Read, Write};
-use crate::gpu::{Kernel, Params, Region, Tensor, Weight, params, wgsl};
+use crate::gpu::{Kernel, Params, Tensor, params, wgsl};
 
 pub(super) static ROPE_APPEND: Kernel = Kernel {
     name: "rope_append",
     source: wgsl!(include_str!("../../shaders/rope_append.wgsl")),
-    bindings: &[Read, Read, Read, Read, Write, Write, Write, Read],
+    bindings: &[Read, Read, Read, Write, Write, Write, Read],
     fields: RopeParams::FIELDS,
 };
 
 params! {
     struct RopeParams {
-        t: u32, heads: u32, kv_heads: u32, head_dim: u32, rope_dims: u32, x_stride: u32, q_stride: u32, capacity: u32,
-        eps: f32, factor: f32,
+        t: u32, heads: u32, kv_heads: u32, appended: u32, key_dim: u32, value_dim: u32, rope_dims: u32, x_stride: u32,
+        q_stride: u32, capacity: u32, k_norm: u32, eps: f32, value_eps: f32, factor: f32, clamp: f32, growth: f32,
+        growth_length: u32,
     }
 }
 
-/// The cache of one layer: `[K, S, Hd]`.
-#[derive(Clone)]
-pub struct KvLayer {
-    /// Keys, rotated.
-    pub k: Region,
-    /// Values.
-    pub v: Region,
-    /// S: how many positions fit.
-    pub capacity: usize,
-    /// Elements are f32 instead of f16.
-    pub exact: bool,
-}
-
-/// How q and k are prepared in one layer.
-#[derive(Clone)]
-pub struct Rope<'a> {
-    /// H
-    pub heads: usize,
-    /// K
-    pub kv_heads: usize,
-    /// Hd
-    pub head_dim: usize,
-    /// How many dimensions of a head rotate.
-    pub dims: usize,
-    /// Pairs are neighbours (`2i`, `2i + 1`) rather than halves (`i`, `i + dims / 2`).
-    pub interleaved: bool,
-    /// Turns per position of each pair in units of 2^-32, `dims / 2` words; zeros for a layer without positions.
-    pub frequencies: &'a Region,
-    /// What YaRN multiplies cos and sin by.
-    pub factor: f32,
-    /// RMSNorm of each head of q and k: weights and eps.
-    pub head_norm: Option<(&'a Weight, &'a Weight, f32)>,
-    /// The step's state on the GPU: `[0]` the first row's position, `[1]` how many rows hold tokens.
-    pub state: &'a Region,
-}
-
-/// Turns per position in units of 2^-32 of a frequency in radians per position.
-pub fn turns(inv_freq: f32) -> u32 {
-    (f64::from(inv_freq) / std::f64::consts::TAU * 4294967296.0).round() as u64 as u32
-}
-
 impl<'g> Tensor<'g> {
-    /// Splits rows of q, k and v side by side: rotated q is returned, rotated k and v go to the cache.
+    /// Splits rows of q, k and v side by side: q is returned, k and v go to the cache.
     #[track_caller]
-    pub fn rope_append(self, rope: &Rope<'_>, kv: &KvLayer) -> Self {
+    pub fn rope_append(self, a: &Attention<'_>) -> Self {
         let [t, width] = self.rows();
-        assert_eq!(width, (rope.heads + 2 * rope.kv_heads) * rope.head_dim, "a row of q, k and v");
-        let q = self.graph().tensor([t, rope.heads * rope.head_dim]);
-        let norm = rope.head_norm;
-        self.graph()
-            .op(&ROPE_APPEND)
+        assert_eq!(width, a.row(), "a row of q, k and v");
+        let q = self.graph().tensor([t, a.heads * a.key_dim]);
+        let appended = if a.appends { a.kv_heads } else { 0 };
+        let (norm, growth) = (a.numbers().norm, a.query_growth.unwrap_or((0.0, 1)));
+        a.settings(self.graph().op(&ROPE_APPEND))
             .part(&ROPE)
-            .part(kv_part(kv.exact))
-            .set("HEAD_NORM", norm.is_some())
-            .set("INTERLEAVED", rope.interleaved)
+            .part(&ROTATED)
+            .part(kv_part(a.kv.exact))
             .bind(self)
-            .vector(norm.map(|n| n.0))
-            .vector(norm.map(|n| n.1))
-            .region(rope.frequencies)
+            .vector(a.norm.map(|n| n.weights))
+            .region_or_nothing(a.rotation.map(|r| r.frequencies))
             .bind(q)
-            .region(&kv.k)
-            .region(&kv.v)
-            .bounded(Some(rope.state))
+            .region(&a.kv.k)
+            .region(&a.kv.v)
+            .bounded(Some(a.state))
             .params(RopeParams {
                 t: t as u32,
-                heads: rope.heads as u32,
-                kv_heads: rope.kv_heads as u32,
-                head_dim: rope.head_dim as u32,
-                rope_dims: rope.dims as u32,
+                heads: a.heads as u32,
+                kv_heads: a.kv_heads as u32,
+                appended: appended as u32,
+                key_dim: a.key_dim as u32,
+                value_dim: a.value_dim as u32,
+                rope_dims: a.numbers().rope_dims,
                 x_stride: self.stride() as u32,
                 q_stride: q.stride() as u32,
-                capacity: kv.capacity as u32,
-                eps: norm.map_or(0.0, |n| n.2),
-                factor: rope.factor,
+                capacity: a.kv.capacity as u32,
+                k_norm: norm.0,
+                eps: norm.1,
+                value_eps: a.value_norm.unwrap_or(0.0),
+                factor: a.numbers().factor,
+                clamp: a.clamp.unwrap_or(0.0),
+                growth: growth.0,
+                growth_length: growth.1 as u32,
             })
-            .dispatch_linear((t * (rope.heads + 2 * rope.kv_heads)).div_ceil(64));
+            .dispatch_linear((t * (a.heads + 2 * appended)).div_ceil(64));
         q
     }
 }

@@ -16,8 +16,8 @@ params! { struct ReadParams { quads: u32 } }
 const WORKGROUP: usize = 256;
 const LOADS: usize = 4;
 
-/// The exclusive ors of what each of `workgroups` * 256 invocations reads, as bits: `[workgroups, 256]`. The bytes of `x`
-/// must be a multiple of 16 KiB times the number of workgroups, so that all do the same.
+/// Computes the exclusive ors of what each of `workgroups` * 256 invocations reads, as bits: `[workgroups, 256]`. The
+/// bytes of `x` must be a multiple of 16 KiB times the number of workgroups, so that all do the same.
 ///
 /// # Panics
 /// If they are not.

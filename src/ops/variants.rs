@@ -1,5 +1,7 @@
 //! The parts that fill kernels' slots, and the table that says which an adapter gets.
 
+// Long because: the tables of parts and variants are one thing, and read side by side.
+
 use super::activation::Ends;
 use crate::dtype::DType;
 use crate::gpu::{Choice, Family, Gpu, OpBuilder, Part, Tier, wgsl};
@@ -20,12 +22,15 @@ macro_rules! part {
 pub(crate) static WEIGHT: Part = part!("weight");
 pub(crate) static ROPE: Part = part!("rope");
 pub(crate) static ROTATED: Part = part!("rotated");
+pub(crate) static SCALES: Part = part!("scales");
 static KV_F16: Part = part!("kv_f16");
 static KV_F32: Part = part!("kv_f32");
 pub(crate) static INPUT_PLAIN: Part = part!("input_plain");
 pub(crate) static INPUT_NORM: Part = part!("input_norm");
 pub(crate) static INPUT_MERGE: Part = part!("input_merge");
 pub(crate) static GELU: Part = part!("gelu");
+pub(crate) static GATES: Part = part!("gates");
+pub(crate) static SOFT_CAP: Part = part!("soft_cap");
 static ENDS: Part = part!("ends");
 pub(crate) static CONV: Part = part!("conv");
 pub(crate) static LINEAR: Part = part!("linear");
@@ -61,18 +66,21 @@ static WEIGHTS: [Part; 15] = [
     part!("weight_iq4_xs"),
 ];
 
-/// Every part; the checks of shaders walk this list.
+/// Lists every part; the checks of shaders walk this list.
 pub fn parts() -> Vec<&'static Part> {
     [
         &WEIGHT,
         &ROPE,
         &ROTATED,
+        &SCALES,
         &KV_F16,
         &KV_F32,
         &INPUT_PLAIN,
         &INPUT_NORM,
         &INPUT_MERGE,
         &GELU,
+        &GATES,
+        &SOFT_CAP,
         &ENDS,
         &CONV,
         &LINEAR,
@@ -93,34 +101,35 @@ pub fn parts() -> Vec<&'static Part> {
     .collect()
 }
 
-/// The parts that read a weight of this encoding.
+/// Returns the parts that read a weight of this encoding.
 pub(crate) fn weight_parts(dtype: DType) -> [&'static Part; 2] {
     let index = DType::ALL.iter().position(|d| *d == dtype).unwrap_or_default();
     [&WEIGHTS[index], &WEIGHT]
 }
 
-/// Whether those parts also give four weights by themselves.
+/// Returns whether those parts also give four weights by themselves.
 pub(crate) fn weight_by_fours(dtype: DType) -> bool {
     [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0].contains(&dtype)
 }
 
-/// Whether those parts also give weights as small integers and what to multiply them with.
+/// Returns whether those parts also give weights as small integers and what to multiply them with.
 fn weight_by_bytes(dtype: DType) -> bool {
     use DType::{Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
     [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q3K, Q4K, Q5K, Q6K].contains(&dtype)
 }
 
-/// What a linear layer's tiles multiply with: floats, or small integers where that was chosen and the weights allow it.
+/// Returns the parts by which a linear layer's tiles multiply: floats, or small integers where that was chosen and the
+/// weights allow it.
 pub(super) fn tile_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
     if gpu.chose(Choice::Int8Prompts) && weight_by_bytes(dtype) { &TILE_INT8 } else { &TILE }
 }
 
-/// What one row is multiplied with, likewise.
+/// Returns the parts by which one row is multiplied, likewise.
 pub(super) fn dots_parts(gpu: &Gpu, dtype: DType) -> &'static [Part] {
     if gpu.chose(Choice::Int8Tokens) && weight_by_bytes(dtype) { &DOTS_INT8 } else { &DOTS }
 }
 
-/// The part that reads and writes the cache.
+/// Returns the part that reads and writes the cache.
 pub(crate) fn kv_part(exact: bool) -> &'static Part {
     if exact { &KV_F32 } else { &KV_F16 }
 }
@@ -135,13 +144,13 @@ pub(crate) struct Tuning {
 }
 
 impl Tuning {
-    /// Groups of lanes in a workgroup.
+    /// Counts the groups of lanes in a workgroup.
     pub fn groups(self) -> usize {
         (self.workgroup / self.lanes) as usize
     }
 }
 
-/// The table of variants. What GPUs get was measured on one of NVIDIA's alone (docs/speed-log.md).
+/// Looks into the table of variants. What GPUs get was measured on one of NVIDIA's alone (docs/speed-log.md).
 pub(crate) fn tuning(gpu: &Gpu) -> Tuning {
     match gpu.adapter().family {
         Family::Software => Tuning { workgroup: 4, lanes: 1 },
@@ -149,7 +158,7 @@ pub(crate) fn tuning(gpu: &Gpu) -> Tuning {
     }
 }
 
-/// Whether kernels must do without barriers.
+/// Returns whether kernels must do without barriers.
 pub(crate) fn serial(gpu: &Gpu) -> bool {
     gpu.adapter().family == Family::Software
 }
@@ -160,7 +169,8 @@ pub(crate) fn ends_with<'g>(op: OpBuilder<'g>, gpu: &Gpu, ends: Ends) -> OpBuild
     if serial(gpu) { op.set("ENDS", ends.bits()) } else { op }
 }
 
-/// How the lanes share `groups` sums of `steps` steps: as the table says, but where that leaves most of a GPU idle.
+/// Decides how the lanes share `groups` sums of `steps` steps: as the table says, but where that leaves most of a GPU
+/// idle.
 pub(crate) fn tuning_for(gpu: &Gpu, groups: usize, steps: usize) -> Tuning {
     /// Invocations that a large GPU wants to have at least.
     const BUSY: usize = 65536;
@@ -191,7 +201,7 @@ pub(crate) fn reduce_by<'g>(op: OpBuilder<'g>, gpu: &Gpu, t: Tuning) -> OpBuilde
     }
 }
 
-/// Groups of lanes in a workgroup.
+/// Counts the groups of lanes in a workgroup.
 pub(crate) fn groups(gpu: &Gpu) -> usize {
     tuning(gpu).groups()
 }

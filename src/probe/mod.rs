@@ -1,9 +1,10 @@
-//! Probing an adapter: whether its kernels are right, which choices pay on it, and what it can do at most.
+//! Probing an adapter: whether its kernels compute correctly, which choices of kernels are quicker on it, and its
+//! bounds.
 
 mod roofline;
 mod self_test;
 mod tune;
 
 pub use roofline::{Roofline, seconds};
-pub use self_test::{KernelReport, Limits, Probe, Suite, self_test};
-pub use tune::{Tried, tune};
+pub use self_test::{DeviceLimits, KernelReport, Probe, Suite, self_test};
+pub use tune::{TuningResult, tune};

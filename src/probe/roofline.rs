@@ -1,5 +1,5 @@
-//! What an adapter can do at most, measured: how many bytes it reads and how many operations it does in a second. The
-//! two bound everything else (the roofline of Williams, Waterman and Patterson, 2009).
+//! The bounds of an adapter, measured: how many bytes it reads and how many operations it does in a second. These bound
+//! every kernel (the roofline of Williams, Waterman and Patterson, 2009).
 
 use crate::Result;
 use crate::gpu::{Batch, Buffer, Family, Gpu, Graph, Plan};
@@ -8,9 +8,10 @@ use serde::Serialize;
 use std::rc::Rc;
 use web_time::Instant;
 
-/// Bounds of an adapter.
+/// The bounds of an adapter.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Roofline {
     /// Bytes that it reads in a second, of more than its caches hold.
     pub bytes_per_second: f64,
@@ -18,9 +19,9 @@ pub struct Roofline {
     pub flops_per_second: f64,
 }
 
-/// A measurement lasts at least this long, seconds: the host's part and the clock's steps are small then.
+/// The least duration of a measurement, seconds: beside it, the host's part and the clock's steps are small.
 const ENOUGH: f64 = 0.03;
-/// Of so many measurements the quickest counts: other work can only slow them down.
+/// How many measurements are made; the quickest counts, since other work can only slow them down.
 const TRIES: usize = 3;
 
 impl Roofline {
@@ -56,7 +57,7 @@ impl Roofline {
     }
 }
 
-/// How long so many runs of a plan take, from the host's first call to the device's end, seconds.
+/// Measures how long `runs` runs of a plan take, from the host's first call to the device's end, seconds.
 pub(super) async fn time(gpu: &Rc<Gpu>, plan: &Plan, runs: usize) -> Result<f64> {
     let start = Instant::now();
     let mut batch = Batch::new(gpu);
@@ -66,7 +67,8 @@ pub(super) async fn time(gpu: &Rc<Gpu>, plan: &Plan, runs: usize) -> Result<f64>
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// How long a plan takes on the device, seconds: the quickest of some batches, less what a batch takes by itself.
+/// Measures how long a plan takes on the device, seconds: the quickest of some batches, less the time of submitting a
+/// batch.
 ///
 /// # Errors
 /// [`Error::Gpu`] if the device is lost.

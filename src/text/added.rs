@@ -1,6 +1,6 @@
 //! Tokens that are found in text as they are written: special tokens and other added ones.
 
-use super::class::is_word;
+use super::regex::is_word;
 
 /// A token recognised by its text before anything else happens to the text.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +28,13 @@ pub(super) struct Finder {
 
 /// A part of a text: plain, or an added token.
 #[derive(Debug, PartialEq)]
-pub(super) enum Part<'t> {
+pub(super) enum Segment<'t> {
     Plain(&'t str),
     Token(u32),
 }
 
 impl Finder {
-    /// A finder for `tokens`; empty ones are left out.
+    /// Makes a finder for `tokens`; empty ones are left out.
     pub fn new(tokens: impl IntoIterator<Item = Added>) -> Self {
         let tokens: Vec<Added> = tokens.into_iter().filter(|t| !t.text.is_empty()).collect();
         let mut by_first = vec![Vec::new(); 256];
@@ -47,8 +47,8 @@ impl Finder {
         Finder { tokens, by_first }
     }
 
-    /// The parts of `text` in order. Special tokens are only found if `special`.
-    pub fn split<'t>(&self, text: &'t str, special: bool) -> Vec<Part<'t>> {
+    /// Returns the parts of `text` in order. Special tokens are only found if `special`.
+    pub fn split<'t>(&self, text: &'t str, special: bool) -> Vec<Segment<'t>> {
         let mut parts = Vec::new();
         let (mut done, mut at) = (0, 0);
         while at < text.len() && !self.tokens.is_empty() {
@@ -65,22 +65,22 @@ impl Finder {
             let end = at + token.text.len();
             let start = if token.strip_left && done < at { done + text[done..at].trim_end().len() } else { at };
             if done < start {
-                parts.push(Part::Plain(&text[done..start]));
+                parts.push(Segment::Plain(&text[done..start]));
             }
-            parts.push(Part::Token(token.id));
+            parts.push(Segment::Token(token.id));
             // White space that a token takes along may still begin another token, which is then found as well.
             let stripped = if token.strip_right { text.len() - text[end..].trim_start().len() } else { end };
             done = done.max(stripped);
             at = end;
         }
         if done < text.len() {
-            parts.push(Part::Plain(&text[done..]));
+            parts.push(Segment::Plain(&text[done..]));
         }
         parts
     }
 }
 
-/// Whether no part of a word is at either side.
+/// Returns whether no part of a word is at either side.
 fn alone(text: &str, start: usize, end: usize) -> bool {
     !text[..start].chars().next_back().is_some_and(is_word) && !text[end..].chars().next().is_some_and(is_word)
 }
@@ -101,7 +101,7 @@ mod tests {
             token(6, "", false),
             token(7, "é", false),
         ]);
-        use Part::{Plain, Token};
+        use Segment::{Plain, Token};
         assert_eq!(finder.split("x<a><b><a>", true), [Plain("x"), Token(2), Token(1)]);
         assert_eq!(finder.split("x<a>\n\n\n", false), [Plain("x<a>"), Token(3), Plain("\n")]);
         assert_eq!(finder.split("a  <mask> b", true), [Plain("a"), Token(4), Plain("b")]);

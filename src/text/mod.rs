@@ -4,31 +4,28 @@
 //! text without ever showing half a character, [`ChatTemplate`] renders a conversation, [`StopStrings`] finds its end.
 //!
 //! A text passes these stations: added tokens are found (`added`), the rest is normalized and cut into pieces
-//! (`steps`, with the patterns of `pattern`, `parse`, `compile` and `class`), and each piece becomes tokens (`model`, `vocab`).
-//! `json`, with `config`, and `gguf` read the stations from a file.
+//! (`pretokenize`, with the patterns of `regex`), and each piece becomes tokens (`bpe`, `vocab`). `from_json`, with
+//! `special_tokens`, and `from_gguf` read the stations from a file, as `tokenizer_parts`.
 //!
-//! What picture models read is a [`Prompt`]: text with weights, cut into [`Chunk`]s by a [`ClipTokenizer`].
+//! Image models read a [`WeightedPrompt`]: text with weights, cut into [`Chunk`]s by a [`ClipTokenizer`].
 
 mod added;
-mod class;
-mod clip;
-mod compile;
-mod config;
-mod gguf;
-mod json;
-mod model;
-mod parse;
-mod pattern;
-mod prompt;
-mod python;
-mod steps;
-mod stops;
+mod bpe;
+mod clip_tokenizer;
+mod from_gguf;
+mod from_json;
+mod pretokenize;
+mod regex;
+mod special_tokens;
+mod stop_strings;
 mod template;
 mod tokenizer;
+mod tokenizer_parts;
 mod vocab;
+mod weighted_prompt;
 
-pub use clip::ClipTokenizer;
-pub use prompt::{Chunk, Prompt, pad_chunks};
-pub use stops::StopStrings;
+pub use clip_tokenizer::ClipTokenizer;
+pub use stop_strings::StopStrings;
 pub use template::ChatTemplate;
 pub use tokenizer::{Stream, Tokenizer};
+pub use weighted_prompt::{Chunk, WeightedPrompt, pad_chunks};

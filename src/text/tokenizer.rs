@@ -1,75 +1,21 @@
-//! Text to token ids and back.
+//! Converts text to token ids and back.
 
-use super::added::{Added, Finder, Part};
-use super::model::Model;
-use super::steps::{Normalizer, Splitters};
+use super::added::{Added, Finder, Segment};
+use super::bpe::Bpe;
+use super::pretokenize::{Normalizer, Splitters};
 use super::template::ChatTemplate;
-use super::{config, gguf, json};
+use super::tokenizer_parts::{Spelling, TokenizerParts, byte_token, ends_a_turn};
+use super::{from_gguf, from_json, special_tokens};
 use crate::format::gguf::Metadata;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// What a file says about its tokenizer.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    pub added: Vec<Added>,
-    pub normalizers: Vec<Normalizer>,
-    pub splitters: Splitters,
-    pub model: Option<Model>,
-    pub spelling: Spelling,
-    /// Tokens put before and after the text.
-    pub before: Vec<u32>,
-    pub after: Vec<u32>,
-    pub bos: Option<u32>,
-    pub eos: Option<u32>,
-    pub stops: Vec<u32>,
-}
-
-/// How tokens are written as text.
-#[derive(Debug, Default)]
-pub(super) struct Spelling {
-    /// Replaced in every piece, in order.
-    pub replace: Vec<(String, String)>,
-    /// `<0x0A>` is the byte 0A.
-    pub byte_tokens: bool,
-    /// A space at the very start is not part of the text.
-    pub strip_first: bool,
-}
-
-/// Texts of tokens that end a turn or a text, whatever else a file says.
-const ENDS: [&str; 13] = [
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<|return|>",
-    "<|call|>",
-    "<|END_OF_TURN_TOKEN|>",
-    "<end_of_turn>",
-    "<EOT>",
-    "</s>",
-    "<｜end▁of▁sentence｜>",
-];
-
-/// Whether a token with this text ends a turn.
-pub(super) fn ends_a_turn(text: &str) -> bool {
-    ENDS.contains(&text)
-}
-
-/// The byte that a token such as `<0x0A>` stands for.
-pub(super) fn byte_token(text: &str) -> Option<u8> {
-    let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
-    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
-}
-
-/// Text to token ids and back, as the model was trained with.
+/// Converts text to token ids and back, as the model was trained with.
 #[derive(Debug)]
 pub struct Tokenizer {
-    model: Model,
+    model: Bpe,
     /// Looked for in the raw text, and in the normalized text.
     raw: Finder,
     normalized: Finder,
@@ -87,7 +33,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// From a published `tokenizer.json` and, if they are there, the `tokenizer_config.json` and
+    /// Reads a published `tokenizer.json` and, if they are there, the `tokenizer_config.json` and
     /// `generation_config.json` beside it.
     ///
     /// # Errors
@@ -100,22 +46,22 @@ impl Tokenizer {
         };
         let config = read("tokenizer_config.json", config)?;
         let generation = read("generation_config.json", generation)?;
-        let mut parts = json::parse(tokenizer, &config)?;
-        config::configure(&mut parts, &config, &generation);
-        let mut tokenizer = Tokenizer::new(json::FILE, parts)?;
-        tokenizer.names.extend(config::names(&config));
+        let mut parts = from_json::parse(tokenizer, &config)?;
+        special_tokens::configure(&mut parts, &config, &generation);
+        let mut tokenizer = Tokenizer::new(from_json::FILE, parts)?;
+        tokenizer.names.extend(special_tokens::names(&config));
         tokenizer.template = ChatTemplate::from_config(&config["chat_template"], &tokenizer.names);
         Ok(tokenizer)
     }
 
-    /// From the metadata of a GGUF file: byte-level BPE with a named pre-tokenizer (`gpt2`), or SentencePiece pieces
+    /// Reads the metadata of a GGUF file: byte-level BPE with a named pre-tokenizer (`gpt2`), or SentencePiece pieces
     /// with scores (`llama`).
     ///
     /// # Errors
     /// [`Error::Format`] if the metadata lacks a tokenizer or contradicts itself, [`Error::Unsupported`] if it is of
     /// another kind or its pre-tokenizer is not known.
     pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
-        let mut tokenizer = Tokenizer::new(metadata.file(), gguf::parse(metadata)?)?;
+        let mut tokenizer = Tokenizer::new(metadata.file(), from_gguf::parse(metadata)?)?;
         if let Some(source) = metadata.str("tokenizer.chat_template")? {
             tokenizer.set_template(source);
         }
@@ -130,8 +76,8 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// From the parts that `file` described.
-    pub(super) fn new(file: &str, parts: Parts) -> Result<Self> {
+    /// Makes a tokenizer of the parts that `file` described.
+    pub(super) fn new(file: &str, parts: TokenizerParts) -> Result<Self> {
         let model = parts.model.ok_or_else(|| Error::format(file, "it has no vocabulary: the file is incomplete"))?;
         let mut stops = parts.stops;
         stops.extend(parts.eos);
@@ -174,15 +120,16 @@ impl Tokenizer {
         })
     }
 
-    /// Uses the content of a `chat_template.jinja` file as the chat template, instead of what was there before.
+    /// Uses the content of a `chat_template.jinja` file as the chat template, in place of an earlier one.
     pub fn set_template(&mut self, source: &str) {
         let mut template = ChatTemplate::new(&self.names);
         template.add("default", source);
         self.template = Some(template);
     }
 
-    /// The tokens of `text`. With `special`, special tokens written in the text are recognised and the tokens that the
-    /// model wants before and after a text (BOS, EOS) are added; without, everything is plain text and nothing is added.
+    /// Returns the tokens of `text`. With `special`, special tokens written in the text are recognised and the tokens
+    /// that the model wants before and after a text (BOS, EOS) are added; without, everything is plain text and nothing
+    /// is added.
     pub fn encode(&self, text: &str, special: bool) -> Vec<u32> {
         let mut ids = Vec::new();
         if special {
@@ -195,8 +142,8 @@ impl Tokenizer {
         ids
     }
 
-    /// The tokens of a rendered chat: special tokens are recognised, and what the model wants before a text (BOS) is
-    /// added unless the template has already written it. Nothing is added after it.
+    /// Returns the tokens of a rendered chat: special tokens are recognised, and what the model wants before a text
+    /// (BOS) is added unless the template has already written it. Nothing is added after it.
     pub fn encode_chat(&self, rendered: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         self.encode_into(rendered, true, &mut ids);
@@ -210,18 +157,18 @@ impl Tokenizer {
     pub(super) fn encode_into(&self, text: &str, special: bool, ids: &mut Vec<u32>) {
         for part in self.raw.split(text, special) {
             let plain = match part {
-                Part::Token(id) => {
+                Segment::Token(id) => {
                     ids.push(id);
                     continue;
                 }
-                Part::Plain(plain) => plain,
+                Segment::Plain(plain) => plain,
             };
             let start = std::ptr::eq(plain.as_ptr(), text.as_ptr());
             let clean = self.normalizers.iter().fold(Cow::Borrowed(plain), |text, n| n.apply(text));
             for part in self.normalized.split(&clean, special) {
                 match part {
-                    Part::Token(id) => ids.push(id),
-                    Part::Plain(plain) => {
+                    Segment::Token(id) => ids.push(id),
+                    Segment::Plain(plain) => {
                         let first = start && std::ptr::eq(plain.as_ptr(), clean.as_ptr());
                         self.splitters.each(plain, first, |piece| self.model.encode(piece, ids));
                     }
@@ -230,8 +177,8 @@ impl Tokenizer {
         }
     }
 
-    /// The text of `ids`, special tokens included. Ids that do not exist are left out; bytes that are not UTF-8 become
-    /// U+FFFD.
+    /// Returns the text of `ids`, special tokens included. Ids that do not exist are left out; bytes that are not UTF-8
+    /// become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let mut bytes = Vec::new();
         ids.iter().for_each(|&id| self.write(id, &mut bytes));
@@ -245,7 +192,7 @@ impl Tokenizer {
     /// Appends the bytes that a token stands for.
     fn write(&self, id: u32, out: &mut Vec<u8>) {
         let bytes = self.model.vocab.bytes(id);
-        // What is not UTF-8 comes from a byte-level vocabulary, where a piece is its bytes.
+        // Bytes that are not UTF-8 come from a byte-level vocabulary, where a piece is its bytes.
         let (Ok(text), false) = (std::str::from_utf8(bytes), self.special.contains(&id)) else {
             return out.extend_from_slice(bytes);
         };
@@ -260,32 +207,32 @@ impl Tokenizer {
         out.extend_from_slice(replaced.as_bytes());
     }
 
-    /// One more than the largest token id.
+    /// Returns one more than the largest token id.
     pub fn vocab(&self) -> usize {
         self.model.vocab.len()
     }
 
-    /// The token that begins a text, if the model has one.
+    /// Returns the token that begins a text, if the model has one.
     pub fn bos(&self) -> Option<u32> {
         self.bos
     }
 
-    /// The tokens that end an answer, ascending: EOS, end of turn, and those of `generation_config.json`.
+    /// Returns the tokens that end an answer, ascending: EOS, end of turn, and those of `generation_config.json`.
     pub fn stop_tokens(&self) -> &[u32] {
         &self.stops
     }
 
-    /// Whether `id` is a special token, one that never stands for text.
+    /// Returns whether `id` is a special token, one that never stands for text.
     pub fn is_special(&self, id: u32) -> bool {
         self.special.contains(&id)
     }
 
-    /// A decoder for tokens that arrive one by one.
+    /// Returns a decoder for tokens that arrive one by one.
     pub fn stream(&self) -> Stream {
         Stream::default()
     }
 
-    /// The chat template, if the model has one.
+    /// Returns the chat template, if the model has one.
     pub fn template(&self) -> Option<&ChatTemplate> {
         self.template.as_ref()
     }
@@ -301,7 +248,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The text that is complete now that `id` has come: often one word, sometimes nothing.
+    /// Returns the text that is complete now that `id` has come: often one word, sometimes nothing.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
         if !tokenizer.is_special(id) {
             tokenizer.write(id, &mut self.held);
@@ -326,7 +273,7 @@ impl Stream {
         }
     }
 
-    /// What is left at the end: U+FFFD for a character that was never completed, or nothing.
+    /// Returns the text that is left at the end: U+FFFD for a character that was never completed, or nothing.
     pub fn finish(self) -> String {
         String::from_utf8_lossy(&self.held).into_owned()
     }

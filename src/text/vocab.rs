@@ -16,14 +16,15 @@ pub(super) struct Vocab {
     table: Vec<u32>,
 }
 
-/// FNV-1a with a final mix: vocabularies are not adversaries, and this needs no state.
+/// Computes FNV-1a with a final mix: vocabularies are not adversaries, and this needs no state.
 fn hash(bytes: &[u8]) -> usize {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     (hash ^ hash >> 29) as usize
 }
 
 impl Vocab {
-    /// From tokens as (id, bytes, whether text may become this token). Of equal bytes the first one wins.
+    /// Makes a vocabulary of tokens as (id, bytes, whether text may become this token). Of equal bytes the first one
+    /// wins.
     pub fn new<'a>(file: &str, tokens: impl Iterator<Item = (u32, &'a [u8], bool)> + Clone) -> Result<Self> {
         let count = tokens.clone().map(|(id, ..)| id as usize + 1).max().unwrap_or(0);
         if count > MOST_IDS {
@@ -47,12 +48,12 @@ impl Vocab {
         Ok(vocab)
     }
 
-    /// One more than the largest id.
+    /// Returns one more than the largest id.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// The bytes of a token; empty for ids that do not exist.
+    /// Returns the bytes of a token; empty for ids that do not exist.
     pub fn bytes(&self, id: u32) -> &[u8] {
         match self.spans.get(id as usize) {
             Some(span) => &self.bytes[span.start as usize..span.end as usize],
@@ -60,12 +61,12 @@ impl Vocab {
         }
     }
 
-    /// The token that is exactly these bytes.
+    /// Returns the token that is exactly these bytes.
     pub fn id(&self, bytes: &[u8]) -> Option<u32> {
         self.slot(bytes).ok()
     }
 
-    /// The id of these bytes, or the free place in the table where it would be.
+    /// Returns the id of these bytes, or the free place in the table where it would be.
     fn slot(&self, bytes: &[u8]) -> std::result::Result<u32, usize> {
         let mask = self.table.len().wrapping_sub(1);
         let mut at = hash(bytes) & mask;
@@ -79,8 +80,8 @@ impl Vocab {
     }
 }
 
-/// The byte that each character of GPT-2's printable alphabet stands for: printable Latin-1 characters stand for
-/// themselves, the other bytes for the characters from U+0100 in order.
+/// Returns the byte that each character of GPT-2's printable alphabet stands for: printable Latin-1 characters stand
+/// for themselves, the other bytes for the characters from U+0100 in order.
 pub(super) fn byte_of(c: char) -> Option<u8> {
     let printable = |b: u8| matches!(b, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
     match u32::from(c) {
@@ -89,7 +90,7 @@ pub(super) fn byte_of(c: char) -> Option<u8> {
     }
 }
 
-/// The alphabet the other way: the character of every byte.
+/// Returns the character of every byte, the inverse of [`byte_of`].
 pub(super) fn alphabet() -> [char; 256] {
     let mut chars = ['\0'; 256];
     for code in (0..0x180).filter_map(char::from_u32) {
@@ -104,12 +105,12 @@ pub(super) fn alphabet() -> [char; 256] {
 pub(super) struct Unmap([Option<u8>; 0x180]);
 
 impl Unmap {
-    /// The table of [`byte_of`].
+    /// Makes the table of [`byte_of`].
     pub fn new() -> Self {
         Unmap(std::array::from_fn(|code| char::from_u32(code as u32).and_then(byte_of)))
     }
 
-    /// The bytes that `text` stands for; `None` if a character is not of the alphabet.
+    /// Returns the bytes that `text` stands for; `None` if a character is not of the alphabet.
     pub fn bytes(&self, text: &str) -> Option<Vec<u8>> {
         text.chars().map(|c| self.0.get(c as usize).copied().flatten()).collect()
     }

@@ -6,9 +6,25 @@ use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+#[wasm_bindgen(typescript_custom_section)]
+const FILE_SET: &str = r#"
+/** A model's files, as Rust reads them. */
+export interface FileSet {
+  /** The names known beforehand; empty for a folder that can't be listed. */
+  names(): string[];
+  /** Bytes; undefined when there is no such file. */
+  size(name: string): Promise<number | undefined>;
+  /** Exactly `length` bytes. */
+  read(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Closes open files. A later read reopens them. */
+  release(): void;
+}
+"#;
+
 #[wasm_bindgen]
 extern "C" {
-    /// The interface `FileSet` of `www/src/internal`.
+    /// The interface above.
+    #[wasm_bindgen(typescript_type = "FileSet")]
     pub type FileSet;
 
     #[wasm_bindgen(method)]
@@ -21,12 +37,12 @@ extern "C" {
     fn read(this: &FileSet, name: &str, offset: f64, length: f64) -> std::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(method)]
-    fn rest(this: &FileSet);
+    fn release(this: &FileSet);
 }
 
 pub(super) struct Files(pub FileSet);
 
-/// What TypeScript threw, with the code it gave; its message names the file.
+/// Converts an error that TypeScript threw, with its code; its message names the file.
 fn thrown(e: &JsValue) -> Error {
     let field = |key: &str| Reflect::get(e, &key.into()).ok().and_then(|v| v.as_string());
     let what = field("message").unwrap_or_else(|| "reading failed; try again".into());
@@ -63,7 +79,7 @@ impl ByteSource for Files {
         })
     }
 
-    fn rest(&self) {
-        self.0.rest();
+    fn release(&self) {
+        self.0.release();
     }
 }

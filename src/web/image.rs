@@ -1,24 +1,46 @@
 //! Image models, as JavaScript sees them.
 
-use super::convert::{Options, failure, from_js, to_js};
+use super::convert::{self, failure, from_js, object, to_js};
 use super::files::{FileSet, Files};
-use super::{AbortFlag, OnProgress, device, quantize};
+use super::options::Priority;
+use super::{AbortFlag, OnProgress, device};
 use crate::gpu::budget;
-use crate::image::Autoencoder;
-use crate::image::{
-    ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Surroundings, TextMemory,
-};
+use crate::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, ImageStep, Lora, Picture, Surroundings};
 use crate::load::ByteSource;
 use crate::probe::{Suite, self_test};
 use crate::{Error, Result};
-use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8ClampedArray};
+use js_sys::{Array, Float32Array, Function, Object, Uint8ClampedArray};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
+#[wasm_bindgen(typescript_custom_section)]
+const INTERFACES: &str = r#"
+/** A LoRA to add to the weights. */
+export interface LoraFiles {
+  files: FileSet;
+  name: string;
+  scale: number;
+}
+
+/** A step; the preview is RGBA. */
+export interface WireStep extends ImageStep {
+  preview?: Uint8ClampedArray<ArrayBuffer>;
+  width?: number;
+  height?: number;
+}
+
+/** A finished picture: `pixels` is [height, width, 3] in 0 to 1, `latents` [channels, h, w]. */
+export interface WirePicture extends Picture {
+  pixels: Float32Array;
+  latents: Float32Array;
+}
+"#;
+
 #[wasm_bindgen]
 extern "C" {
-    /// The interface `LoraFiles` of `www/src/internal`: a FileSet, a name and a scale.
+    /// The interface above.
+    #[wasm_bindgen(typescript_type = "LoraFiles")]
     pub type LoraFiles;
 
     #[wasm_bindgen(method, getter)]
@@ -35,58 +57,20 @@ extern "C" {
 #[wasm_bindgen]
 pub struct WasmImageModel(RefCell<Option<Rc<ImageModel>>>);
 
-/// Sets properties of a fresh object, which cannot fail.
-fn object(entries: impl IntoIterator<Item = (&'static str, JsValue)>) -> Object {
-    let object = Object::new();
-    for (key, value) in entries {
-        let _ = Reflect::set(&object, &key.into(), &value);
-    }
-    object
-}
-
-/// What the option `key` names; its default if it is not given.
-fn choice<T: Default>(key: &str, name: &Option<String>, known: &str, from: impl Fn(&str) -> Option<T>) -> Result<T> {
-    match name {
-        None => Ok(T::default()),
-        Some(name) => {
-            from(name).ok_or_else(|| Error::unsupported(format!("{key} `{name}` is not known; give {known}")))
-        }
-    }
-}
-
-fn step(s: ImageStep) -> Object {
-    let count = |n: usize| JsValue::from(n as f64);
-    let o = object([
-        ("picture", count(s.picture)),
-        ("step", count(s.step)),
-        ("steps", count(s.steps)),
-        ("ms", s.ms.into()),
-    ]);
-    if let Some((width, height, rgba)) = s.preview {
-        let entries = [
-            ("width", count(width)),
-            ("height", count(height)),
-            ("preview", Uint8ClampedArray::from(&rgba[..]).into()),
-        ];
-        for (key, value) in entries {
-            let _ = Reflect::set(&o, &key.into(), &value);
-        }
-    }
-    o
+/// Converts a step, with its preview as RGBA.
+fn step(s: ImageStep) -> Result<Object> {
+    let o = Object::from(to_js(&s)?);
+    let preview = s.preview.map(|(width, height, rgba)| {
+        let rgba = Uint8ClampedArray::from(&rgba[..]).into();
+        [("width", (width as f64).into()), ("height", (height as f64).into()), ("preview", rgba)]
+    });
+    Ok(object(o, preview.into_iter().flatten()))
 }
 
 fn picture(p: &Picture) -> Result<JsValue> {
-    let o = object([
-        ("width", JsValue::from(p.width as f64)),
-        ("height", JsValue::from(p.height as f64)),
-        ("pixels", Float32Array::from(&p.pixels[..]).into()),
-        ("latents", Float32Array::from(&p.latents[..]).into()),
-        ("seed", JsValue::from(p.seed as f64)),
-        ("parameters", JsValue::from(&p.parameters)),
-        ("timings", to_js(&p.timings)?),
-        ("flops", to_js(&p.flops)?),
-    ]);
-    Ok(o.into())
+    let arrays = [("pixels", &p.pixels), ("latents", &p.latents)];
+    let arrays = arrays.map(|(key, values)| (key, Float32Array::from(&values[..]).into()));
+    Ok(object(Object::from(to_js(p)?), arrays).into())
 }
 
 #[wasm_bindgen]
@@ -94,15 +78,14 @@ impl WasmImageModel {
     /// Loads a model from its files, with adapters added to its weights.
     pub async fn load(
         files: FileSet,
-        options: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "RustLoadOptions")] options: JsValue,
         loras: Vec<LoraFiles>,
-        on_progress: Function,
+        #[wasm_bindgen(unchecked_param_type = "(progress: Progress) => void")] on_progress: Function,
         abort: &AbortFlag,
     ) -> std::result::Result<WasmImageModel, JsValue> {
         let abort = abort.0.clone();
         let load = async {
-            let options: Options = from_js(&options)?;
-            let quantize = quantize(&options)?;
+            let options = convert::options(&options)?;
             let gpu = device(&options).await?;
             if options.self_test != Some(false) {
                 abort.race(self_test(&gpu, &[Suite::Linear, Suite::Pictures])).await?;
@@ -112,15 +95,10 @@ impl WasmImageModel {
                 Lora { name: l.name(), source, scale: l.scale() as f32 }
             };
             let load = ImageLoadOptions {
-                quantize,
-                background: options.priority.as_deref() == Some("background"),
-                vae: choice("vae", &options.vae, "\"auto\", \"full\" or \"tiny\"", Autoencoder::from_name)?,
-                text_encoder: choice(
-                    "textEncoder",
-                    &options.text_encoder,
-                    "\"auto\", \"keep\" or \"release\"",
-                    TextMemory::from_name,
-                )?,
+                quantize: options.quantize,
+                background: options.priority == Some(Priority::Background),
+                vae: options.vae.unwrap_or_default(),
+                text_encoder: options.text_encoder.unwrap_or_default(),
                 budget: Some(budget(options.adapter_info.device_memory)),
             };
             let loras = loras.iter().map(lora).collect();
@@ -134,21 +112,23 @@ impl WasmImageModel {
         self.0.borrow().clone().ok_or_else(|| Error::unsupported("the model has been disposed of: load it again"))
     }
 
-    /// What is known of it.
+    /// Returns the metadata of the loaded model: its sizes, defaults, samplers and memory.
+    #[wasm_bindgen(unchecked_return_type = "ImageInfo")]
     pub fn info(&self) -> std::result::Result<JsValue, JsValue> {
         self.model().and_then(|m| to_js(&m.info())).map_err(failure)
     }
 
-    /// Paints; each step is heard.
+    /// Paints pictures; `on_step` hears of each step.
     #[allow(clippy::too_many_arguments)] // JavaScript's side of it is one call
+    #[wasm_bindgen(unchecked_return_type = "WirePicture[]")]
     pub async fn generate(
         &self,
         prompt: &str,
-        options: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Partial<ImageOptions>")] options: JsValue,
         image: Option<Vec<u8>>,
         mask: Option<Vec<u8>>,
         latents: Option<Vec<f32>>,
-        on_step: Function,
+        #[wasm_bindgen(unchecked_param_type = "(step: WireStep) => void")] on_step: Function,
         abort: &AbortFlag,
     ) -> std::result::Result<Array, JsValue> {
         let abort = abort.0.clone();
@@ -160,8 +140,8 @@ impl WasmImageModel {
             let around =
                 Surroundings { clock: &js_sys::Date::now, random: (js_sys::Math::random() * 2f64.powi(32)) as u64 };
             let show = |s: ImageStep| {
-                // What a listener throws is not ours to handle.
-                let _ = on_step.call1(&JsValue::NULL, &step(s));
+                // A step always has a JSON form, and what a listener throws is not ours to handle.
+                let _ = step(s).map(|s| on_step.call1(&JsValue::NULL, &s));
             };
             let pictures = model?.generate(&prompt, options, inputs, around, &show, &abort).await?;
             pictures.iter().map(picture).collect::<Result<Array>>()

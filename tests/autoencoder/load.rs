@@ -7,7 +7,7 @@ use inkstone::format::Parsed;
 use inkstone::format::safetensors::SafeTensors;
 use inkstone::gpu::{Gpu, WeightStore};
 use inkstone::image::autoencoder::{ImageDecoder, ImageEncoder};
-use inkstone::load::{Abort, MemoryFiles, Quantize, Stored, Tensors, Weights};
+use inkstone::load::{Abort, MemoryFiles, Quantize, RowOrder, Stored, Tensors, Weights};
 use inkstone::models::Vae;
 use pollster::block_on;
 use std::rc::Rc;
@@ -37,7 +37,7 @@ impl Loaded {
             panic!("the whole file is there");
         };
         for info in header.tensors {
-            tensors.by_name.insert(format!("vae.{}", info.name), Stored { file: 0, info, transposed: false });
+            tensors.by_name.insert(format!("vae.{}", info.name), Stored { file: 0, info, order: RowOrder::AsStored });
         }
         let weights = Weights::new(gpu, &tensors, Quantize::None);
         let vae = Vae::bind(&weights, config, "vae").unwrap();

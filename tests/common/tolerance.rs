@@ -1,4 +1,4 @@
-//! The one tolerance table of this project, and the one comparison that uses it.
+//! The tolerance table of this project, and the one comparison that uses it.
 //!
 //! A result is right when two numbers are small:
 //! - **NMSE**, the sum of squared errors over the sum of squares of what was wanted: how much of the answer is noise.
@@ -6,8 +6,27 @@
 //!   from any mean, but not from a maximum. Errors that are spread like rounding errors stay below 6 of these units
 //!   even over millions of elements; [`PEAK`] leaves room for sums of very different lengths.
 //!
-//! There is no other tolerance anywhere in the tests: a check names a row of [`Tolerance`]. A new row needs the
-//! reason and the number that failed.
+//! Whatever a kernel or a language model computes is checked by a row of [`Tolerance`]. A new row needs the reason and
+//! the number that failed. Checks whose results are measured otherwise have a limit of their own, with its reason beside
+//! it, and there are no others:
+//!
+//! | where | limit | why it is not an NMSE |
+//! |---|---|---|
+//! | `images.rs`, `images/{parts,adapters,layouts}.rs`, `autoencoder.rs` | 1e-3, absolute | one wrong pixel shows; float32 itself is off by a hundredth of it |
+//! | `images/paint.rs` | 1e-3 and 2e-4, absolute | latents after all steps, against diffusers |
+//! | `images/tiny.rs` | 1e-6, absolute | one decoder by two ways |
+//! | `autoencoder/bands.rs` | 1e-5, absolute | bands change only the order of sums |
+//! | `scheduler/runs.rs` | 2e-5; 1e-3 without signal at the start | double precision against diffusers' float32 |
+//! | `scheduler/programs.rs` | 1e-5 to 1e-3 | published noise levels have few digits |
+//! | `scheduler/programs.rs`, DEIS | 0.05 | it ends where a trace of noise is left |
+//! | `scheduler/noise.rs` | 1e-6; 5.01e-5 | another library's logarithm; the published numbers have four digits |
+//! | `scheduler/noise.rs`, moments | 5 standard errors | random numbers |
+//! | `formats/rope.rs`, `formats/config_gguf.rs` | 1e-6, relative | each frequency counts by itself, however small |
+//! | `text/clip.rs` | 1e-6, relative | the weight of each token counts by itself |
+//! | `ops/linear.rs`, `ops/geglu.rs` | 4e-7 of max(1, abs(x)) | activation functions at every single argument |
+//! | `ops/sample.rs` | 1e-6 of all probability | where the nucleus ends |
+//! | `generate.rs` | 2e-3 of a logarithm; 1e-6 | probabilities of logits that were rounded; a number of steps, by way of a rate |
+//! | `ops/choices.rs` | 1e-6 and 1e-10, NMSE | as the self-test and `tune` report it |
 
 #![allow(dead_code)] // each test binary uses the rows it needs
 
@@ -22,10 +41,12 @@ pub enum Tolerance {
     F16,
     /// The logits of a whole model whose file holds f32 weights.
     LogitsF32,
-    /// The logits of a whole model whose file holds f16, bf16 or quantized weights, against those very weights in f32.
+    /// The logits of a whole model whose file holds f16 or bf16 weights, against those very weights in f32.
+    LogitsHalf,
+    /// The same of a file that holds quantized weights, beside which keys and values are f16.
     LogitsF16,
-    /// The same where a prompt is rounded to eight bits, 32 elements by one scale: a block whose largest is 2.5 standard deviations
-    /// is off by (2.5 / 127)^2 / 12 of its variance, 3e-5, in each of several layers.
+    /// The same where a prompt is rounded to eight bits, 32 elements by one scale: a block whose largest is 2.5 standard
+    /// deviations is off by (2.5 / 127)^2 / 12 of its variance, 3e-5, in each of several layers.
     LogitsInt8,
 }
 
@@ -36,7 +57,8 @@ impl Tolerance {
             Tolerance::Exact => 0.0,
             Tolerance::F32 => 1e-7,
             Tolerance::F16 => 1e-6,
-            Tolerance::LogitsF32 => 1e-6,
+            Tolerance::LogitsF32 => 1e-10,
+            Tolerance::LogitsHalf => 1e-7,
             Tolerance::LogitsF16 => 1e-5,
             Tolerance::LogitsInt8 => 3e-4,
         }
@@ -142,8 +164,15 @@ pub fn check<W: Number, G: Number>(what: &str, want: &[W], got: &[G], tolerance:
 mod tests {
     use super::*;
 
-    const ALL: [Tolerance; 5] =
-        [Tolerance::Exact, Tolerance::F32, Tolerance::F16, Tolerance::LogitsF32, Tolerance::LogitsF16];
+    const ALL: [Tolerance; 7] = [
+        Tolerance::Exact,
+        Tolerance::F32,
+        Tolerance::F16,
+        Tolerance::LogitsF32,
+        Tolerance::LogitsHalf,
+        Tolerance::LogitsF16,
+        Tolerance::LogitsInt8,
+    ];
 
     /// 64 rows of 48 numbers of size about one, no two rows equal.
     fn rows() -> Vec<f32> {
@@ -175,7 +204,8 @@ mod tests {
             for change in [0.25, -0.25, 1.0, 1e6] {
                 let mut got = want.clone();
                 got[i] += change;
-                for t in ALL {
+                // Of eight bits an element may be off by 0.28 of rms + its size.
+                for t in ALL.into_iter().filter(|t| *t != Tolerance::LogitsInt8 || change.abs() >= 1.0) {
                     assert!(compare(&want, &got, t).is_err(), "{t:?} let {change} at {i} pass");
                 }
             }
@@ -239,7 +269,7 @@ mod tests {
     #[test]
     fn a_gain_error_and_a_zero_result_fail() {
         let want = rows();
-        let louder: Vec<f32> = want.iter().map(|x| x * 1.01).collect();
+        let louder: Vec<f32> = want.iter().map(|x| x * 1.02).collect();
         let nothing = vec![0.0f32; want.len()];
         for t in ALL {
             assert!(compare(&want, &louder, t).is_err(), "{t:?}");

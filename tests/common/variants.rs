@@ -6,8 +6,8 @@ use inkstone::dtype::DType;
 use inkstone::gpu::{Buffer, Choice, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, WeightStore};
 use inkstone::load::repack::planes;
 use inkstone::ops::{
-    Activation, Attend, Attention, CHANNEL_BLOCK, Conv, Denoise, Gate, GroupNorm, KvLayer, LayerNorm, Linear, Map,
-    Rope, Rows, Sampling, Sums, stream_read,
+    Activation, Attend, Attention, CHANNEL_BLOCK, Conv, Denoise, Gate, GroupNorm, HeadGate, HeadNorm, Input, KvLayer,
+    LayerNorm, Linear, Map, Norm, RmsNorm, Rotation, Rows, SPLITS, Sampling, ShortConv, Splits, Sums, stream_read,
 };
 use inkstone::shape::Shape;
 use std::collections::BTreeMap;
@@ -17,7 +17,17 @@ use std::rc::Rc;
 const HEAD_DIMS: [usize; 9] = [4, 20, 32, 64, 80, 96, 112, 128, 256];
 /// Head dimensions of diffusion models, and odd ones.
 const ATTEND_DIMS: [usize; 15] = [1, 2, 3, 4, 5, 8, 10, 32, 40, 64, 80, 128, 160, 320, 512];
-const ACTIVATIONS: [Activation; 4] = [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu];
+const ACTIVATIONS: [Activation; 6] = [
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::QuickGelu,
+    Activation::Relu,
+    Activation::GeluTanh,
+    Activation::ReluSquared,
+];
+const GATES: [Gate; 6] = [Gate::Silu, Gate::Geglu, Gate::GeluTanh, Gate::Gelu, Gate::ReluSquared, Gate::Relu];
+/// Head dimensions of keys and of values, where these differ or are large.
+const UNEQUAL_DIMS: [[usize; 2]; 4] = [[512, 512], [192, 128], [64, 512], [48, 20]];
 /// Heads that share a key-value head.
 const GROUPS: [usize; 7] = [1, 2, 3, 4, 5, 7, 8];
 /// Heads enough for a GPU's tall tiles.
@@ -105,10 +115,26 @@ fn record_rows(g: &Graph, m: &Memory) {
     let state = &m.other[0];
     for bound in [None, Some(state)] {
         for dtype in DType::ALL {
-            g.embed(&m.weight(dtype, 3, 256), &m.other[1], 5, bound);
+            g.embed(&m.weight(dtype, 3, 256), &m.other[1], 5, 1.0, bound);
         }
-        m.rows(g, 5, 100).rms_norm(&m.vector(100), 1e-5, bound);
-        m.rows(g, 5, 100).silu_mul(bound);
+        let x = m.rows(g, 5, 100);
+        for weight in [None, Some(m.vector(100))] {
+            let norm = RmsNorm { weight: weight.clone(), eps: 1e-5 };
+            for add in [None, Some((x, 0.5))] {
+                x.rms_norm_add(&norm, add, bound);
+            }
+            for bias in [None, Some(m.vector(100))] {
+                x.layer_norm_bounded(&LayerNorm { weight: weight.clone(), bias, eps: 1e-5 }, bound);
+            }
+        }
+        x.gate(Gate::Silu, bound);
+    }
+    for dtype in DType::ALL {
+        m.rows(g, 5, 256).add_positions(&m.weight(dtype, 3, 256), state);
+    }
+    for bias in [None, Some(&m.vector(8))] {
+        let (weight, ring) = (&m.vector(24), &m.other[1]);
+        m.rows(g, 5, 24).short_conv(&ShortConv { weight, bias, width: 3, ring, capacity: 7, state });
     }
     m.rows(g, 5, 100).last_row(state);
     let s = Sampling { settings: &m.other[1], history: &m.other[2], state, recent: &m.other[3] };
@@ -120,23 +146,32 @@ fn record_linear(g: &Graph, m: &Memory) {
     let state = &m.other[0];
     for dtype in DType::ALL {
         for k in if dtype.is_float() { vec![256, 100] } else { vec![256] } {
-            let (w, norm, bias) = (m.weight(dtype, 6, k), m.vector(k), m.vector(6));
+            let (w, bias, weight) = (m.weight(dtype, 6, k), m.vector(6), Some(m.vector(k)));
+            let norm = Norm::Rms(RmsNorm { weight, eps: 1e-5 });
             for (t, activation) in [1, 5].into_iter().flat_map(|t| ACTIVATIONS.map(|a| (t, a))) {
                 m.rows(g, t, k).linear_with(&w, Linear { bias: Some(&bias), activation, ..Linear::default() });
+            }
+            // What models have beside the fusions below.
+            for t in [1, 5] {
+                for gate in GATES {
+                    m.rows(g, t, k).linear_with(&w, Linear { gate: Some(gate), ..Linear::default() });
+                }
+                m.rows(g, t, k).linear_with(&w, Linear { soft_cap: Some(30.0), ..Linear::default() });
+                let with = Linear { gate: Some(Gate::GeluTanh), bias: Some(&bias), ..Linear::default() };
+                m.rows(g, t, k).linear_with(&w, with);
             }
             for (t, state) in [(1, None), (5, None), (5, Some(state))] {
                 for fused in 0..24 {
                     let on = |bit: usize| fused & (1 << bit) != 0;
                     let gate = [None, Some(Gate::Silu), Some(Gate::Geglu)][fused >> 3];
                     let with = Linear {
-                        norm: on(0).then_some((&norm, 1e-5)),
                         bias: on(1).then_some(&bias),
                         residual: on(2).then(|| m.rows(g, t, if gate.is_some() { 3 } else { 6 })),
                         gate,
                         state,
                         ..Linear::default()
                     };
-                    m.rows(g, t, k).linear_with(&w, with);
+                    Input::normed(m.rows(g, t, k), on(0).then_some(&norm), state).linear(&w, with);
                 }
             }
         }
@@ -146,23 +181,28 @@ fn record_linear(g: &Graph, m: &Memory) {
             x.linear_with(&m.weight(dtype, 6, 256), Linear { gate, ..Linear::default() });
         }
         for head_dim in if dtype == DType::F16 { &HEAD_DIMS[..] } else { &[64, 128][..] } {
-            let w = m.weight(dtype, 6, 4 * head_dim.next_multiple_of(64));
-            let k = w.shape().last();
+            // As many as make whole blocks.
+            let heads = (1..).find(|heads| (heads * head_dim).is_multiple_of(256)).unwrap_or(1);
+            let w = m.weight(dtype, 6, heads * head_dim);
+            let parts = m.rows(g, 1, heads * SPLITS * (head_dim + 2));
+            let splits = Input::Splits(Splits { parts, heads, value_dim: *head_dim });
             for bias in [None, Some(&m.vector(6))] {
                 for residual in [None, Some(m.rows(g, 1, 6))] {
-                    m.rows(g, 1, 8 * (k + 8)).merge_linear(&w, *head_dim, bias, residual);
+                    splits.linear(&w, Linear { bias, residual, ..Linear::default() });
                 }
             }
         }
         // Rows so long that more lanes share one.
         for k in [1024, 2048] {
-            let (w, norm) = (m.weight(dtype, 6, k), m.vector(k));
-            for norm in [None, Some((&norm, 1e-5))] {
-                m.rows(g, 1, k).linear_with(&w, Linear { norm, ..Linear::default() });
+            let w = m.weight(dtype, 6, k);
+            let norm = Norm::Rms(RmsNorm { weight: Some(m.vector(k)), eps: 1e-5 });
+            for norm in [None, Some(&norm)] {
+                Input::normed(m.rows(g, 1, k), norm, None).linear(&w, Linear::default());
             }
         }
         if dtype.is_float() {
-            m.rows(g, 1, 8 * 62).merge_linear(&m.weight(dtype, 6, 60), 20, None, None);
+            let splits = Splits { parts: m.rows(g, 1, 3 * SPLITS * 22), heads: 3, value_dim: 20 };
+            Input::Splits(splits).linear(&m.weight(dtype, 6, 60), Linear::default());
         }
     }
 }
@@ -170,34 +210,78 @@ fn record_linear(g: &Graph, m: &Memory) {
 /// Rotation and attention: every head size and group.
 fn record_heads(g: &Graph, m: &Memory) {
     let [state, frequencies, k, v] = &m.other;
+    let record = |a: &Attention<'_>| {
+        a.prefill(m.rows(g, 3, a.row()));
+        if a.can_decode(g.gpu()) {
+            a.decode(m.rows(g, 1, a.row())).merge();
+        }
+    };
+    let kv = |ring: bool, exact: bool| KvLayer { k: k.clone(), v: v.clone(), capacity: 64, ring, exact };
+    let rotation = |dims: usize, interleaved: bool| Some(Rotation { dims, interleaved, frequencies, factor: 1.0 });
     for head_dim in HEAD_DIMS {
+        let weights = m.vector(2 * head_dim);
         for group in GROUPS {
             for mask in 0..4 {
-                let norm = m.vector(head_dim);
-                let rope = Rope {
-                    heads: 2 * group,
-                    kv_heads: 2,
-                    head_dim,
-                    dims: head_dim,
-                    interleaved: mask & 1 != 0,
-                    frequencies,
-                    factor: 1.0,
-                    head_norm: (mask & 2 != 0).then_some((&norm, &norm, 1e-6)),
-                    state,
+                let kv = kv(false, mask == 1);
+                let norm = HeadNorm { weights: &weights, whole_row: false, after_rope: false, eps: 1e-6 };
+                let attention = Attention {
+                    rotation: rotation(head_dim, mask & 1 != 0),
+                    norm: (mask & 2 != 0).then_some(norm),
+                    ..Attention::new([2 * group, 2, head_dim], &kv, state)
                 };
-                let kv = KvLayer { k: k.clone(), v: v.clone(), capacity: 64, exact: mask == 1 };
-                let attention = Attention { rope, kv: &kv, window: None };
-                let width = (2 * group + 4) * head_dim;
-                attention.prefill(m.rows(g, 3, width));
-                if attention.can_decode(g.gpu()) {
-                    attention.decode(m.rows(g, 1, width));
-                }
+                record(&attention);
                 if group == 1 && mask < 2 {
                     // So many tiles that a GPU's are tall.
-                    let rope = Rope { heads: MANY, kv_heads: MANY, ..attention.rope.clone() };
-                    Attention { rope, ..attention }.prefill(m.rows(g, 1, 3 * MANY * head_dim));
+                    let many = Attention { heads: MANY, kv_heads: MANY, ..attention.clone() };
+                    many.prefill(m.rows(g, 1, many.row()));
                 }
             }
+        }
+    }
+    for [key_dim, value_dim] in UNEQUAL_DIMS {
+        for (group, exact) in [(1, false), (4, false), (1, true)] {
+            let kv = kv(false, exact);
+            record(&Attention { value_dim, ..Attention::new([2 * group, 2, key_dim], &kv, state) });
+        }
+    }
+    for (head_dim, group) in [(64, 1), (64, 3), (128, 4), (256, 2), (64, MANY / 2)] {
+        record_kinds([2 * group, 2, head_dim], m, state, rotation(head_dim, false), &kv, record);
+    }
+}
+
+/// What layers add to plain attention: one by one, and some of it together.
+fn record_kinds<'m>(
+    shape: [usize; 3],
+    m: &Memory,
+    state: &'m Region,
+    rotation: Option<Rotation<'m>>,
+    kv: &dyn Fn(bool, bool) -> KvLayer,
+    record: impl Fn(&Attention<'_>),
+) {
+    let [heads, kv_heads, head_dim] = shape;
+    let (weights, sinks) = (m.vector((heads + kv_heads) * head_dim), m.vector(heads));
+    let norm =
+        |whole_row: bool, after_rope: bool| Some(HeadNorm { weights: &weights, whole_row, after_rope, eps: 1e-6 });
+    for (ring, exact) in [(false, false), (true, false), (true, true)] {
+        let kv = kv(ring, exact);
+        let base = Attention { rotation, ..Attention::new(shape, &kv, state) };
+        record(&base);
+        record(&Attention { appends: false, ..base.clone() });
+        record(&Attention { clamp: Some(8.0), query_growth: Some((0.1, 8192)), ..base.clone() });
+        record(&Attention { rotation: None, ..base.clone() });
+        for whole_row in [false, true] {
+            for after_rope in [false, true] {
+                let norm = norm(whole_row, after_rope);
+                record(&Attention { norm, ..base.clone() });
+                record(&Attention { norm, value_norm: Some(1e-6), ..base.clone() });
+            }
+        }
+        let gates = [None, Some(HeadGate::PerHead), Some(HeadGate::PerElement)];
+        for (gate, fused) in gates.into_iter().flat_map(|gate| (0..4).map(move |fused| (gate, fused))) {
+            let soft_cap = (fused & 1 != 0).then_some(50.0);
+            let sinks = (fused & 2 != 0).then_some(&sinks);
+            record(&Attention { gate, soft_cap, sinks, ..base.clone() });
+            record(&Attention { gate, soft_cap, sinks, norm: norm(false, false), ..base.clone() });
         }
     }
 }
@@ -207,8 +291,7 @@ fn record_pictures(g: &Graph, m: &Memory) {
     let [a, b, c, d] = &m.other;
     let x = m.rows(g, 6, 24);
     let (weight, bias) = (m.vector(24), m.vector(24));
-    x.layer_norm(&LayerNorm { weight: weight.clone(), bias: bias.clone(), eps: 1e-5 });
-    x.geglu();
+    x.gate(Gate::Geglu, None);
     x.concat(x);
     x.add_rows(x);
     let norm = GroupNorm { weight, bias, groups: 8, eps: 1e-5 };

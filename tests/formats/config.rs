@@ -1,11 +1,11 @@
 //! What a `config.json` means, for each architecture and in each spelling; and which cannot be.
 
 use inkstone::Result;
-use inkstone::config::language::{LanguageConfig, RopeScaling};
+use inkstone::config::language::{AttentionConfig, LanguageConfig, MixerConfig, NormConfig, Rope, RopeScaling};
 use serde_json::{Value, json};
 
 /// Configurations that are accepted, for the tests that damage them.
-pub const GOOD: [&str; 3] = [
+pub const GOOD: [&str; 6] = [
     r#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":64,"intermediate_size":96,
         "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":40,"rms_norm_eps":1e-05,
         "max_position_embeddings":128,"rope_theta":10000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,
@@ -19,10 +19,20 @@ pub const GOOD: [&str; 3] = [
         "num_attention_heads":4,"num_key_value_heads":2,"vocab_size":40,"no_rope_layers":[1,1,0,1],
         "attention_bias":true,"mlp_bias":true,"tie_word_embeddings":true,"rope_parameters":{"full_attention":
         {"rope_type":"linear","factor":2.0,"rope_theta":500.0}}}"#,
+    r#"{"model_type":"gemma3_text","hidden_size":64,"intermediate_size":96,"num_hidden_layers":3,"head_dim":16,
+        "num_attention_heads":4,"num_key_value_heads":2,"vocab_size":40,"query_pre_attn_scalar":24,"sliding_window":8,
+        "layer_types":["full_attention","sliding_attention","full_attention"],"rope_parameters":{"full_attention":
+        {"rope_type":"linear","factor":2.0,"rope_theta":500.0},"sliding_attention":{"rope_theta":100.0}}}"#,
+    r#"{"model_type":"lfm2","hidden_size":64,"block_ff_dim":96,"num_hidden_layers":3,"num_attention_heads":4,
+        "num_key_value_heads":2,"vocab_size":40,"conv_L_cache":3,"block_multiple_of":16,"conv_bias":false,
+        "full_attn_idxs":[1],"tie_embedding":true,"norm_eps":1e-5,"rope_theta":1000000.0}"#,
+    r#"{"model_type":"phi3","hidden_size":64,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,
+        "vocab_size":40,"max_position_embeddings":128,"original_max_position_embeddings":32,"partial_rotary_factor":0.5,
+        "rope_scaling":{"type":"su","short_factor":[1.0,1.5,2.0,2.5],"long_factor":[1.0,2.0,4.0,8.0]}}"#,
 ];
 
 /// A small configuration of `model_type` with `more` over it.
-fn small(model_type: &str, more: Value) -> Value {
+pub fn small(model_type: &str, more: Value) -> Value {
     let mut config = json!({
         "model_type": model_type, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 8,
         "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 40, "max_position_embeddings": 128,
@@ -32,18 +42,55 @@ fn small(model_type: &str, more: Value) -> Value {
     config
 }
 
-fn read(config: &Value) -> Result<LanguageConfig> {
+pub fn read(config: &Value) -> Result<LanguageConfig> {
     LanguageConfig::from_json(config.to_string().as_bytes(), "config.json")
 }
 
-fn good(model_type: &str, more: Value) -> LanguageConfig {
+pub fn good(model_type: &str, more: Value) -> LanguageConfig {
     read(&small(model_type, more)).unwrap()
 }
 
-fn refused(config: &Value, code: &str, says: &str) {
+pub fn refused(config: &Value, code: &str, says: &str) {
     let error = read(config).expect_err(says);
     assert_eq!(error.code(), code, "{error}");
     assert!(error.to_string().contains(says), "{error} does not say {says:?}");
+}
+
+/// The attention of layer `i`.
+pub fn attention(c: &LanguageConfig, i: usize) -> &AttentionConfig {
+    match &c.layers[i].mixer {
+        MixerConfig::Attention(a) => a,
+        other => panic!("layer {i} is {other:?}"),
+    }
+}
+
+/// What layer 0 rotates by.
+pub fn rope(c: &LanguageConfig) -> &Rope {
+    &c.ropes[attention(c, 0).rope.unwrap()]
+}
+
+/// Per layer its window; 0 for none.
+pub fn each_window(c: &LanguageConfig) -> Vec<usize> {
+    (0..c.layers.len()).map(|i| attention(c, i).window.unwrap_or(0)).collect()
+}
+
+/// Per layer whether it is rotated.
+pub fn each_rotated(c: &LanguageConfig) -> Vec<bool> {
+    (0..c.layers.len()).map(|i| attention(c, i).rope.is_some()).collect()
+}
+
+/// Layers, heads, key-value heads and the size of a head.
+pub fn sizes(c: &LanguageConfig) -> (usize, usize, usize, usize) {
+    let a = attention(c, 0);
+    assert_eq!(a.key_dim, a.value_dim);
+    (c.layers.len(), a.heads, a.kv_heads, a.key_dim)
+}
+
+/// Whether query, key and value have biases, the attention's output, the feed-forward network; and whether queries and
+/// keys are normed.
+pub fn flags(c: &LanguageConfig) -> (bool, bool, bool, bool) {
+    let a = attention(c, 0);
+    (a.qkv_bias, a.output_bias, c.layers[0].ffn.bias, a.qk_norm.is_some())
 }
 
 #[test]
@@ -57,33 +104,31 @@ fn smollm2_as_published() {
         "vocab_size":49152}"#;
     let c = LanguageConfig::from_json(text.as_bytes(), "config.json").unwrap();
     assert_eq!((c.architecture.as_str(), c.name.as_str()), ("llama", "llama"));
-    assert_eq!((c.dim, c.n_layers, c.n_heads, c.n_kv_heads, c.head_dim), (576, 30, 9, 3, 64));
-    assert_eq!((c.ffn_dim, c.vocab, c.context_length, c.norm_eps), (1536, 49152, 8192, 1e-5));
-    assert_eq!((c.rope.base, c.rope.dims, c.rope.interleaved), (100_000.0, 64, false));
-    assert_eq!(c.rope.scaling, RopeScaling::None);
-    assert_eq!(
-        (c.tied, c.qk_norm, c.attn_bias, c.attn_output_bias, c.ffn_bias),
-        (Some(true), false, false, false, false)
-    );
-    assert!(c.windows.iter().all(Option::is_none) && c.rope_layers.iter().all(|&r| r));
+    assert_eq!((c.dim, sizes(&c)), (576, (30, 9, 3, 64)));
+    assert_eq!((c.layers[0].ffn.dim, c.vocab, c.context_length), (1536, 49152, 8192));
+    assert_eq!(c.output_norm, Some(NormConfig::rms(1e-5)));
+    assert_eq!((rope(&c).base, rope(&c).dims, rope(&c).interleaved), (100_000.0, 64, false));
+    assert_eq!(rope(&c).scaling, RopeScaling::None);
+    assert_eq!((c.tied, flags(&c)), (Some(true), (false, false, false, false)));
+    assert_eq!((each_window(&c), each_rotated(&c)), (vec![0; 30], vec![true; 30]));
 }
 
 #[test]
 fn what_is_left_out() {
     let none = json!({});
     let c = good("llama", none.clone());
-    assert_eq!((c.tied, c.rope.base, c.rope.dims), (None, 10_000.0, 16));
-    assert_eq!(good("qwen3", none.clone()).head_dim, 128);
-    assert_eq!(good("qwen3", json!({"head_dim": 24})).head_dim, 24);
-    assert_eq!(good("qwen3", json!({"head_dim": null})).head_dim, 16);
-    assert_eq!(good("smollm3", none.clone()).rope.base, 2_000_000.0);
-    assert_eq!(good("llama", json!({"num_key_value_heads": null})).n_kv_heads, 4);
+    assert_eq!((c.tied, rope(&c).base, rope(&c).dims), (None, 10_000.0, 16));
+    assert_eq!(sizes(&good("qwen3", none.clone())).3, 128);
+    assert_eq!(sizes(&good("qwen3", json!({"head_dim": 24}))).3, 24);
+    assert_eq!(sizes(&good("qwen3", json!({"head_dim": null}))).3, 16);
+    assert_eq!(rope(&good("smollm3", none.clone())).base, 2_000_000.0);
+    assert_eq!(sizes(&good("llama", json!({"num_key_value_heads": null}))).2, 4);
     let mut config = small("llama", none.clone());
     for key in ["num_key_value_heads", "max_position_embeddings", "rms_norm_eps"] {
         config.as_object_mut().unwrap().remove(key);
     }
     let c = read(&config).unwrap();
-    assert_eq!((c.n_kv_heads, c.context_length, c.norm_eps), (4, 2048, 1e-6));
+    assert_eq!((sizes(&c).2, c.context_length, c.output_norm), (4, 2048, Some(NormConfig::rms(1e-6))));
     for key in ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"] {
         let mut config = small("llama", none.clone());
         config.as_object_mut().unwrap().remove(key);
@@ -105,8 +150,8 @@ fn names_of_architectures() {
         let c = read(&by_class).unwrap();
         assert_eq!((c.architecture.as_str(), c.name.as_str()), (model_type, "a/b"));
     }
-    refused(&json!({"model_type": "gemma3", "sliding_window": "odd"}), "Unsupported", "`gemma3` is not supported");
-    refused(&json!({"model_type": "gpt2", "n_embd": 768}), "Unsupported", "llama, mistral, qwen2, qwen3, smollm3");
+    refused(&json!({"model_type": "gemma4", "sliding_window": "odd"}), "Unsupported", "`gemma4` is not supported");
+    refused(&json!({"model_type": "gptj", "n_embd": 768}), "Unsupported", "llama, mistral, qwen2, qwen3, smollm3");
     refused(&small("qwen3_moe", json!({})), "Unsupported", "qwen3_moe");
     let classifier = small("llama", json!({"architectures": ["LlamaForSequenceClassification"]}));
     refused(&classifier, "Unsupported", "LlamaForSequenceClassification");
@@ -137,24 +182,24 @@ fn rope_in_both_spellings() {
     let earlier = good("llama", json!({"rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 2}}));
     let later = good("llama", json!({"rope_parameters": {"rope_theta": 5e5, "rope_type": "linear", "factor": 2}}));
     assert_eq!(earlier, later);
-    assert_eq!(later.rope.scaling, RopeScaling::Linear { factor: 2.0 });
+    assert_eq!(rope(&later).scaling, RopeScaling::Linear { factor: 2.0 });
     // The object's own base counts before the one beside it; an empty `rope_scaling` does not hide the later spelling.
     let both = json!({"rope_theta": 1e4, "rope_scaling": {}, "rope_parameters": {"rope_theta": 5e5}});
-    assert_eq!(good("llama", both).rope.base, 5e5);
+    assert_eq!(rope(&good("llama", both)).base, 5e5);
     let nested = json!({"rope_parameters": {
         "full_attention": {"rope_type": "linear", "rope_theta": 5e5, "factor": 2.0},
         "sliding_attention": {"rope_type": "linear", "rope_theta": 5e5, "factor": 2.0}}});
     assert_eq!(good("llama", nested), later);
     let partial = good("llama", json!({"partial_rotary_factor": 0.5}));
-    assert_eq!((partial.rope.dims, partial.head_dim), (8, 16));
+    assert_eq!((rope(&partial).dims, sizes(&partial).3), (8, 16));
     // Where the length of the first training comes from.
     let yarn = |more: Value| {
         let mut rope = json!({"rope_type": "yarn", "factor": 4.0});
         rope.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let c = good("qwen2", json!({"rope_scaling": rope}));
-        match c.rope.scaling {
+        match c.ropes[0].scaling {
             RopeScaling::Yarn { original_context, .. } => (original_context, c.context_length),
-            other => panic!("{other:?}"),
+            ref other => panic!("{other:?}"),
         }
     };
     assert_eq!(yarn(json!({})), (128.0, 128));
@@ -193,7 +238,7 @@ fn rope_that_cannot_be() {
 }
 
 fn windows(model_type: &str, more: Value) -> Vec<usize> {
-    good(model_type, more).windows.into_iter().map(|w| w.unwrap_or(0)).collect()
+    each_window(&good(model_type, more))
 }
 
 #[test]
@@ -229,30 +274,28 @@ fn sliding_windows() {
 
 #[test]
 fn layers_without_rotation() {
-    let rotated = |more: Value| good("smollm3", more).rope_layers;
+    let rotated = |more: Value| each_rotated(&good("smollm3", more));
     assert_eq!(rotated(json!({})), [true, true, true, false, true, true, true, false]);
     let third = [true, true, false, true, true, false, true, true];
     assert_eq!(rotated(json!({"no_rope_layer_interval": 3})), third);
     // One means rotated, and a list counts before the interval.
     let list = json!({"no_rope_layers": [0, 1, 1, 1, 0, 1, 1, 1, 1], "no_rope_layer_interval": 2});
     assert_eq!(rotated(list), [false, true, true, true, false, true, true, true]);
-    assert_eq!(good("llama", json!({"no_rope_layers": vec![0; 8]})).rope_layers, [true; 8]);
+    assert_eq!(each_rotated(&good("llama", json!({"no_rope_layers": vec![0; 8]}))), [true; 8]);
     refused(&small("smollm3", json!({"no_rope_layers": [1, 1]})), "Format", "names 2 of 8 layers");
     refused(&small("smollm3", json!({"no_rope_layer_interval": 0})), "Format", "no_rope_layer_interval");
 }
 
 #[test]
 fn biases_and_norms() {
-    let flags = |model_type: &str| {
-        let c = good(model_type, json!({"attention_bias": true, "mlp_bias": true}));
-        (c.attn_bias, c.attn_output_bias, c.ffn_bias, c.qk_norm)
-    };
+    let flags = |model_type: &str| flags(&good(model_type, json!({"attention_bias": true, "mlp_bias": true})));
     assert_eq!(flags("llama"), (true, true, true, false));
     assert_eq!(flags("mistral"), (false, false, false, false));
     assert_eq!(flags("qwen2"), (true, false, false, false));
     assert_eq!(flags("qwen3"), (true, true, false, true));
     assert_eq!(flags("smollm3"), (true, true, true, false));
-    assert!(good("qwen2", json!({})).attn_bias && !good("qwen3", json!({})).attn_bias);
+    let biased = |model_type: &str| attention(&good(model_type, json!({})), 0).qkv_bias;
+    assert!(biased("qwen2") && !biased("qwen3"));
 }
 
 #[test]
@@ -279,7 +322,7 @@ fn numbers_that_cannot_be() {
     refused(&small("llama", json!({"num_key_value_heads": 3})), "Format", "3 key-value heads do not divide 4 heads");
     refused(&small("llama", json!({"hidden_size": 66})), "Format", "4 heads do not divide the hidden size 66");
     // With a head size of its own there is nothing to divide.
-    assert_eq!(good("llama", json!({"hidden_size": 66, "head_dim": 32})).head_dim, 32);
+    assert_eq!(sizes(&good("llama", json!({"hidden_size": 66, "head_dim": 32}))).3, 32);
     refused(&small("llama", json!({"rms_norm_eps": -1.0})), "Format", "epsilon");
     refused(&small("llama", json!({"rms_norm_eps": 1e300})), "Format", "epsilon");
     let nan = small("llama", json!({})).to_string().replace("0.00001", "NaN").replace("1e-5", "NaN");

@@ -1,7 +1,8 @@
 //! What the metadata of a GGUF file means as a configuration, and which cannot be.
 
 use crate::build::*;
-use inkstone::config::language::{LanguageConfig, RopeScaling};
+use crate::config::{attention, each_rotated, each_window, flags, rope, sizes};
+use inkstone::config::language::{LanguageConfig, NormConfig, RopeScaling};
 use inkstone::dtype::DType;
 use inkstone::format::Parsed;
 use inkstone::format::gguf::Gguf;
@@ -34,10 +35,11 @@ fn refused(architecture: &str, code: &str, says: &str, change: impl FnOnce(&mut 
 fn each_architecture() {
     let c = gguf("llama", |_| ()).unwrap();
     assert_eq!((c.architecture.as_str(), c.name.as_str()), ("llama", "Tiny"));
-    assert_eq!((c.dim, c.n_layers, c.n_heads, c.n_kv_heads, c.head_dim), (64, 2, 4, 2, 16));
-    assert_eq!((c.ffn_dim, c.vocab, c.context_length, c.norm_eps), (96, 40, 128, 1e-5));
-    assert_eq!((c.rope.base, c.rope.dims, c.tied), (10_000.0, 16, Some(false)));
-    assert!(!(c.attn_bias || c.attn_output_bias || c.ffn_bias || c.qk_norm));
+    assert_eq!((c.dim, sizes(&c)), (64, (2, 4, 2, 16)));
+    assert_eq!((c.layers[0].ffn.dim, c.vocab, c.context_length), (96, 40, 128));
+    assert_eq!(c.output_norm, Some(NormConfig::rms(1e-5)));
+    assert_eq!((rope(&c).base, rope(&c).dims, c.tied), (10_000.0, 16, Some(false)));
+    assert_eq!(flags(&c), (false, false, false, false));
     for (architecture, interleaved, qk_norm) in [
         ("llama", true, false),
         ("mistral", true, false),
@@ -46,10 +48,11 @@ fn each_architecture() {
         ("qwen3", false, true),
     ] {
         let c = gguf(architecture, |_| ()).unwrap();
-        assert_eq!((c.architecture.as_str(), c.rope.interleaved, c.qk_norm), (architecture, interleaved, qk_norm));
+        let got = (c.architecture.as_str(), rope(&c).interleaved, attention(&c, 0).qk_norm.is_some());
+        assert_eq!(got, (architecture, interleaved, qk_norm));
     }
     let layers = |f: &mut GgufFile| f.set("smollm3.block_count", u32(6));
-    assert_eq!(gguf("smollm3", layers).unwrap().rope_layers, [true, true, true, false, true, true]);
+    assert_eq!(each_rotated(&gguf("smollm3", layers).unwrap()), [true, true, true, false, true, true]);
     let c = gguf("qwen2", |f| {
         f.tensors.retain(|t| t.name != b"output.weight");
         f.tensors.push(tensor("blk.0.attn_q.bias", &[64], DType::F32));
@@ -60,8 +63,8 @@ fn each_architecture() {
         f.remove("qwen2.rope.dimension_count");
     });
     let c = c.unwrap();
-    assert_eq!((c.tied, c.attn_bias, c.n_kv_heads, c.head_dim, c.rope.dims), (Some(true), true, 4, 32, 32));
-    assert_eq!(c.rope.base, 10_000.0);
+    assert_eq!((c.tied, attention(&c, 0).qkv_bias, sizes(&c)), (Some(true), true, (2, 4, 4, 32)));
+    assert_eq!((rope(&c).dims, rope(&c).base), (32, 10_000.0));
 }
 
 #[test]
@@ -80,13 +83,13 @@ fn vocabulary() {
 }
 
 #[test]
-fn rope() {
+fn rotation() {
     let scaling = |kind: Option<&str>, factor: Option<f32>| {
         gguf("llama", |f| {
             kind.into_iter().for_each(|k| f.set("llama.rope.scaling.type", string(k)));
             factor.into_iter().for_each(|x| f.set("llama.rope.scaling.factor", f32(x)));
         })
-        .map(|c| c.rope.scaling)
+        .map(|c| rope(&c).scaling.clone())
     };
     assert_eq!(scaling(None, None).unwrap(), RopeScaling::None);
     assert_eq!(scaling(Some("none"), Some(8.0)).unwrap(), RopeScaling::None);
@@ -99,7 +102,7 @@ fn rope() {
         f.set("qwen2.rope.scaling.factor", f32(4.0));
         f.set("qwen2.rope.scaling.original_context_length", u32(32));
     });
-    let yarn = yarn.unwrap().rope;
+    let yarn = rope(&yarn.unwrap()).clone();
     let same = RopeScaling::Yarn {
         factor: 4.0,
         original_context: 32.0,
@@ -116,7 +119,7 @@ fn rope() {
         f.set("llama.rope.scaling.factor", f32(4.0));
         f.set("llama.rope.scaling.attn_factor", f32(0.5));
     });
-    let (_, factor) = scaled.unwrap().rope.table();
+    let (_, factor) = rope(&scaled.unwrap()).table();
     assert!((f64::from(factor) - 0.5 * (1.0 + 0.1 * 4f64.ln())).abs() < 1e-6, "{factor}");
     refused("llama", "Unsupported", "extrapolation factor 0.5", |f| {
         f.set("llama.rope.scaling.type", string("yarn"));
@@ -135,7 +138,7 @@ fn sliding_windows() {
             f.set("llama.block_count", u32(4));
             change(f);
         };
-        gguf("llama", all).unwrap().windows.into_iter().map(|w| w.unwrap_or(0)).collect()
+        each_window(&gguf("llama", all).unwrap())
     };
     let window = |f: &mut GgufFile| f.set("llama.attention.sliding_window", u32(16));
     assert_eq!(windows(&|_| ()), [0; 4]);
@@ -158,7 +161,7 @@ fn sliding_windows() {
 
 #[test]
 fn numbers_that_cannot_be() {
-    refused("gemma3", "Unsupported", "`gemma3` is not supported; choose one of llama", |_| ());
+    refused("gemma4", "Unsupported", "`gemma4` is not supported; choose one of llama", |_| ());
     refused("llama", "Unsupported", "mixtures of experts", |f| f.set("llama.expert_count", u32(8)));
     refused("llama", "Unsupported", "one of 3 parts", |f| f.set("split.count", entry(2, &[3, 0])));
     refused("llama", "Format", "general.architecture", |f| f.remove("general.architecture"));
@@ -179,7 +182,7 @@ fn numbers_that_cannot_be() {
     // The same number for every layer is that number; different ones need other code.
     let per_layer = |a: u8, b: u8| array(5, 2, &[a, 0, 0, 0, b, 0, 0, 0]);
     let c = gguf("llama", |f| f.set("llama.attention.head_count_kv", per_layer(2, 2))).unwrap();
-    assert_eq!(c.n_kv_heads, 2);
+    assert_eq!(sizes(&c).2, 2);
     let different = |f: &mut GgufFile| f.set("llama.attention.head_count_kv", per_layer(2, 4));
     refused("llama", "Unsupported", "layers of different sizes", different);
 }

@@ -3,8 +3,8 @@
 
 use crate::diffusion_fuzz::{CLIP_G, CLIP_L, DPM, INDEX_SD, INDEX_XL, PNDM, UNET_SD, UNET_XL, VAE_SD, VAE_TINY};
 use inkstone::Result;
-use inkstone::config::diffusion::clip::{Activation, ClipConfig};
-use inkstone::config::diffusion::index::{Family, PipelineIndex};
+use inkstone::config::diffusion::clip::{ClipActivation, ClipConfig};
+use inkstone::config::diffusion::index::{PipelineFamily, PipelineIndex};
 use inkstone::config::diffusion::scheduler::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
 use inkstone::config::diffusion::unet::{Addition, UnetConfig};
 use inkstone::config::diffusion::vae::{KlConfig, TinyConfig, VaeConfig};
@@ -55,7 +55,7 @@ fn unsupported<T: Debug>(read: fn(&str) -> Result<T>, base: &str, settings: &str
 #[test]
 fn pipelines() {
     let sd = index(INDEX_SD).unwrap();
-    assert_eq!((sd.class.as_str(), sd.family, sd.name.as_str()), ("StableDiffusionPipeline", Family::Sd, ""));
+    assert_eq!((sd.class.as_str(), sd.family, sd.name.as_str()), ("StableDiffusionPipeline", PipelineFamily::Sd, ""));
     let parts: Vec<(&str, &str)> = sd.components.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(
         parts[..2],
@@ -67,7 +67,7 @@ fn pipelines() {
     );
     assert_eq!(parts[5..], [("unet", "UNet2DConditionModel"), ("vae", "AutoencoderKL")]);
     let xl = index(INDEX_XL).unwrap();
-    assert_eq!((xl.family, xl.components.len(), xl.force_zeros_for_empty_prompt), (Family::Sdxl, 7, true));
+    assert_eq!((xl.family, xl.components.len(), xl.force_zeros_for_empty_prompt), (PipelineFamily::Sdxl, 7, true));
     assert!(xl.family.is_xl() && !sd.family.is_xl() && !sd.force_zeros_for_empty_prompt);
     let no = with(INDEX_XL, json!({"force_zeros_for_empty_prompt": false, "_name_or_path": "a/b"}));
     let no = index(&no).unwrap();
@@ -77,12 +77,12 @@ fn pipelines() {
     let tiny = with(INDEX_SD, json!({"vae": ["diffusers", "AutoencoderTiny"], "safety_checker": [null, null]}));
     assert_eq!(index(&tiny).unwrap().components.len(), 6);
     for (class, base, family) in [
-        ("StableDiffusionImg2ImgPipeline", INDEX_SD, Family::Sd),
-        ("StableDiffusionInpaintPipeline", INDEX_SD, Family::Sd),
-        ("LatentConsistencyModelPipeline", INDEX_SD, Family::Sd),
-        ("LatentConsistencyModelImg2ImgPipeline", INDEX_SD, Family::Sd),
-        ("StableDiffusionXLImg2ImgPipeline", INDEX_XL, Family::Sdxl),
-        ("StableDiffusionXLInpaintPipeline", INDEX_XL, Family::Sdxl),
+        ("StableDiffusionImg2ImgPipeline", INDEX_SD, PipelineFamily::Sd),
+        ("StableDiffusionInpaintPipeline", INDEX_SD, PipelineFamily::Sd),
+        ("LatentConsistencyModelPipeline", INDEX_SD, PipelineFamily::Sd),
+        ("LatentConsistencyModelImg2ImgPipeline", INDEX_SD, PipelineFamily::Sd),
+        ("StableDiffusionXLImg2ImgPipeline", INDEX_XL, PipelineFamily::Sdxl),
+        ("StableDiffusionXLInpaintPipeline", INDEX_XL, PipelineFamily::Sdxl),
     ] {
         let read = index(&with(base, json!({"_class_name": class}))).unwrap();
         assert_eq!((read.class.as_str(), read.family), (class, family));
@@ -345,7 +345,7 @@ fn text_encoders() {
         n_layers: 12,
         n_heads: 12,
         ffn_dim: 3072,
-        activation: Activation::QuickGelu,
+        activation: ClipActivation::QuickGelu,
         norm_eps: 1e-5,
         projection_dim: None,
         bos: 0,
@@ -356,8 +356,14 @@ fn text_encoders() {
     assert_eq!(read(CLIP_L), l);
     let h = json!({"hidden_act": "gelu", "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16,
         "num_hidden_layers": 23, "projection_dim": 512});
-    let sizes =
-        ClipConfig { dim: 1024, n_layers: 23, n_heads: 16, ffn_dim: 4096, activation: Activation::Gelu, ..l.clone() };
+    let sizes = ClipConfig {
+        dim: 1024,
+        n_layers: 23,
+        n_heads: 16,
+        ffn_dim: 4096,
+        activation: ClipActivation::Gelu,
+        ..l.clone()
+    };
     assert_eq!(read(&with(CLIP_L, h)), sizes);
     let sizes = ClipConfig { dim: 1280, n_layers: 32, n_heads: 20, ffn_dim: 5120, projection_dim: Some(1280), ..sizes };
     assert_eq!(read(CLIP_G), sizes);

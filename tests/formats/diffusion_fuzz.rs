@@ -8,7 +8,7 @@ use crate::{allowed, memory};
 use inkstone::config::diffusion::clip::ClipConfig;
 use inkstone::config::diffusion::index::PipelineIndex;
 use inkstone::config::diffusion::ldm;
-use inkstone::config::diffusion::lora::Lora;
+use inkstone::config::diffusion::lora::LoraPairs;
 use inkstone::config::diffusion::scheduler::SchedulerConfig;
 use inkstone::config::diffusion::unet::UnetConfig;
 use inkstone::config::diffusion::vae::VaeConfig;
@@ -459,7 +459,7 @@ fn damaged_headers_of_loras() {
     let read = |bytes: &[u8], len: u64| {
         let parsed = parse(bytes, len)?;
         let shapes: BTreeMap<&str, &[usize]> = parsed.tensors.iter().map(|t| (t.name.as_str(), &t.shape[..])).collect();
-        let lora = Lora::parse(&parsed, names.iter().copied(), "m.safetensors")?;
+        let lora = LoraPairs::parse(&parsed, names.iter().copied(), "m.safetensors")?;
         assert!(lora.pairs.windows(2).all(|w| w[0].target < w[1].target) && !lora.pairs.is_empty());
         for pair in &lora.pairs {
             let (down, up) = (shapes[pair.down.as_str()], shapes[pair.up.as_str()]);

@@ -1,8 +1,8 @@
 //! Single-file checkpoints: what diffusers makes of them (`ldm.json`, see tools/golden/ldm.py) is what is made here.
 
 use inkstone::config::diffusion::clip::ClipConfig;
-use inkstone::config::diffusion::index::Family;
-use inkstone::config::diffusion::ldm::{self, Kind, Take};
+use inkstone::config::diffusion::index::PipelineFamily;
+use inkstone::config::diffusion::ldm::{self, CheckpointKind, Take};
 use inkstone::config::diffusion::scheduler::{Prediction, Spacing};
 use inkstone::config::diffusion::unet::UnetConfig;
 use inkstone::config::diffusion::vae::VaeConfig;
@@ -51,7 +51,7 @@ pub fn checkpoint(case: &str) -> Vec<TensorInfo> {
     tensors
 }
 
-fn lines(map: &ldm::Map) -> Vec<String> {
+fn lines(map: &ldm::TensorMap) -> Vec<String> {
     let line = |(name, (from, take)): (&String, &(String, Take))| match take {
         Take::Whole => format!("{name}={from}"),
         Take::Rows { first, count } => format!("{name}={from} rows {first} {count}"),
@@ -100,11 +100,15 @@ fn configurations_are_those_of_diffusers() {
         }
         let xl = case.starts_with("sdxl");
         let kind = match case {
-            "sd 2.1" => Kind::Sd2,
-            _ if xl => Kind::Sdxl,
-            _ => Kind::Sd1,
+            "sd 2.1" => CheckpointKind::Sd2,
+            _ if xl => CheckpointKind::Sdxl,
+            _ => CheckpointKind::Sd1,
         };
-        assert_eq!((opened.kind, opened.family), (kind, if xl { Family::Sdxl } else { Family::Sd }), "{case}");
+        assert_eq!(
+            (opened.kind, opened.family),
+            (kind, if xl { PipelineFamily::Sdxl } else { PipelineFamily::Sd }),
+            "{case}"
+        );
         assert_eq!(opened.text.len(), 1 + usize::from(xl));
         assert_eq!(opened.components.len(), 4 + usize::from(xl));
     }
@@ -263,25 +267,25 @@ fn parts_alone() {
     };
     let (parts, error) = only("sd 1.5", "model.diffusion_model.");
     assert!(parts.unet.is_some() && parts.vae.is_none() && parts.text.is_empty());
-    assert_eq!((parts.kind, parts.missing, parts.map.len()), (Kind::Sd1, vec!["vae", "text_encoder"], 686));
+    assert_eq!((parts.kind, parts.missing, parts.map.len()), (CheckpointKind::Sd1, vec!["vae", "text_encoder"], 686));
     assert_eq!(
         error.to_string(),
         "m: the file has no vae and no text_encoder: choose a checkpoint with all of its parts"
     );
     let (parts, _) = only("sd 2.1", "model.diffusion_model.");
-    assert_eq!((parts.kind, parts.map.len()), (Kind::Sd2, 686));
+    assert_eq!((parts.kind, parts.map.len()), (CheckpointKind::Sd2, 686));
     let (parts, _) = only("sdxl", "model.diffusion_model.");
-    assert_eq!((parts.kind, parts.missing), (Kind::Sdxl, vec!["vae", "text_encoder", "text_encoder_2"]));
+    assert_eq!((parts.kind, parts.missing), (CheckpointKind::Sdxl, vec!["vae", "text_encoder", "text_encoder_2"]));
     assert_eq!(parts.unet, Some(ldm::open(&checkpoint("sdxl"), "m").unwrap().unet));
     let (parts, _) = only("sd 1.5", "first_stage_model.");
     assert_eq!((parts.missing, parts.map.len()), (vec!["unet", "text_encoder"], 248));
     let (parts, _) = only("sdxl", "conditioner.");
-    assert_eq!((parts.kind, parts.missing, parts.text.len()), (Kind::Sdxl, vec!["unet", "vae"], 2));
+    assert_eq!((parts.kind, parts.missing, parts.text.len()), (CheckpointKind::Sdxl, vec!["unet", "vae"], 2));
     // Without the prefix, as parts are published.
     let bare = renamed(checkpoint("sd 1.5"), |n| n.strip_prefix("first_stage_model.").map(str::to_string));
     assert_eq!(ldm::parts(&bare, "m", None).unwrap().map.len(), 248);
     let bare = renamed(checkpoint("sdxl"), |n| n.strip_prefix("model.diffusion_model.").map(str::to_string));
-    assert_eq!(ldm::parts(&bare, "m", None).unwrap().kind, Kind::Sdxl);
+    assert_eq!(ldm::parts(&bare, "m", None).unwrap().kind, CheckpointKind::Sdxl);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::diffusion_ldm::{checkpoint, tensor};
 use inkstone::Result;
 use inkstone::config::diffusion::ldm;
-use inkstone::config::diffusion::lora::{Lora, LoraPair};
+use inkstone::config::diffusion::lora::{LoraPair, LoraPairs};
 use inkstone::format::TensorInfo;
 use inkstone::format::safetensors::SafeTensors;
 use std::collections::BTreeMap;
@@ -38,10 +38,10 @@ fn file(names: &[(&str, &[usize])]) -> SafeTensors {
 }
 
 /// Read for a model that has the three layers above.
-fn small(header: &SafeTensors) -> Result<Lora> {
+fn small(header: &SafeTensors) -> Result<LoraPairs> {
     let model = [TO_Q, CONV, TEXT].map(|stem| format!("{stem}.weight"));
     let more = [format!("{TO_Q}.bias"), "vae.encoder.conv_in.weight".to_string()];
-    Lora::parse(header, model.iter().chain(&more).map(String::as_str), "l.safetensors")
+    LoraPairs::parse(header, model.iter().chain(&more).map(String::as_str), "l.safetensors")
 }
 
 /// Every layer of `layers` by the name that `spell` gives it: its pair, and nothing else.
@@ -61,7 +61,7 @@ fn all_found(layers: &[(String, String)], what: &str, spell: impl Fn(&str, &str)
     // Files are in another order than models.
     tensors.reverse();
     let model: Vec<String> = layers.iter().flat_map(|(n, _)| [format!("{n}.weight"), format!("{n}.bias")]).collect();
-    let lora = Lora::parse(&header(tensors), model.iter().map(String::as_str), "l.safetensors").unwrap();
+    let lora = LoraPairs::parse(&header(tensors), model.iter().map(String::as_str), "l.safetensors").unwrap();
     assert_eq!(lora.unmatched, [""; 0], "{what}");
     assert_eq!(lora.pairs.len(), wanted.len(), "{what}");
     for (found, wanted) in lora.pairs.iter().zip(&wanted) {
@@ -158,7 +158,7 @@ fn names_of_the_original_code() {
         let stem = stem.replace("middle_block_2_0", "middle_block_2");
         let [down, up, _] = kohya("lora_unet_", &stem);
         let lora = file(&[(down.as_str(), &[4, 8]), (up.as_str(), &[8, 4])]);
-        let lora = Lora::parse(&lora, names.iter().map(String::as_str), "l").unwrap();
+        let lora = LoraPairs::parse(&lora, names.iter().map(String::as_str), "l").unwrap();
         assert_eq!(lora.pairs[0].target, format!("{target}.weight"), "{stem}");
     }
 }
@@ -215,7 +215,7 @@ fn convolutions_and_alphas() {
     let [down, up, alpha] = kohya("lora_unet_", CONV.strip_prefix("unet.").unwrap());
     let conv = file(&[(&down, &[16, 320, 3, 3]), (&up, &[320, 16, 1, 1]), (&alpha, &[1])]);
     let pair = LoraPair { target: format!("{CONV}.weight"), down, up, alpha: Some(alpha), alpha_value: None };
-    assert_eq!(small(&conv).unwrap(), Lora { pairs: vec![pair], unmatched: Vec::new() });
+    assert_eq!(small(&conv).unwrap(), LoraPairs { pairs: vec![pair], unmatched: Vec::new() });
     let linear = |metadata: Option<&str>, stem: &str| {
         let (down, up) = (format!("{stem}.lora_A.weight"), format!("{stem}.lora_B.weight"));
         let mut lora = file(&[(&down, &[16, 320]), (&up, &[320, 16])]);

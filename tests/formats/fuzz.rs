@@ -2,7 +2,7 @@
 
 use crate::build::*;
 use crate::{allowed, memory};
-use inkstone::config::language::LanguageConfig;
+use inkstone::config::language::{LanguageConfig, MixerConfig};
 use inkstone::format::gguf::Gguf;
 use inkstone::format::safetensors::{SafeTensors, ShardIndex};
 use inkstone::format::{Parsed, TensorInfo};
@@ -63,13 +63,26 @@ fn check_tensors(tensors: &[TensorInfo], file_len: u64) {
 
 fn check_config(config: &LanguageConfig) {
     assert!(LanguageConfig::SUPPORTED.contains(&config.architecture.as_str()));
-    assert!(config.dim > 0 && config.vocab > 0 && config.ffn_dim > 0 && config.context_length > 0);
-    assert!(config.n_heads.is_multiple_of(config.n_kv_heads));
-    assert_eq!((config.rope_layers.len(), config.windows.len()), (config.n_layers, config.n_layers));
-    assert!(config.norm_eps.is_finite());
-    let (inv_freq, factor) = config.rope.table();
-    assert_eq!(inv_freq.len() * 2, config.rope.dims);
-    assert!(factor.is_finite() && inv_freq.iter().all(|f| f.is_finite()));
+    assert!(config.dim > 0 && config.vocab > 0 && config.context_length > 0 && !config.layers.is_empty());
+    for layer in &config.layers {
+        let norms = [layer.norms.before_mixer, layer.norms.after_mixer, layer.norms.before_ffn, layer.norms.after_ffn];
+        assert!(norms.iter().flatten().all(|n| n.eps.is_finite()) && layer.ffn.dim > 0);
+        assert!(layer.residual_scale.is_finite());
+        match &layer.mixer {
+            MixerConfig::Attention(a) => {
+                assert!(a.heads.is_multiple_of(a.kv_heads) && a.key_dim > 0 && a.value_dim > 0 && a.scale.is_finite());
+                assert!(a.window != Some(0) && a.soft_cap.is_none_or(f32::is_finite));
+                assert!(a.rope.is_none_or(|i| config.ropes[i].dims <= a.key_dim));
+            }
+            MixerConfig::ShortConv(c) => assert!(c.width > 0),
+        }
+    }
+    for rope in &config.ropes {
+        for (inv_freq, factor) in [Some(rope.table()), rope.long_table()].into_iter().flatten() {
+            assert_eq!(inv_freq.len() * 2, rope.dims);
+            assert!(factor.is_finite() && inv_freq.iter().all(|f| f.is_finite()));
+        }
+    }
 }
 
 fn read_gguf(bytes: &[u8]) -> Result<()> {

@@ -9,7 +9,7 @@ use inkstone::config::diffusion::{clip::ClipConfig, unet::UnetConfig};
 use inkstone::format::Parsed;
 use inkstone::format::safetensors::SafeTensors;
 use inkstone::gpu::{Batch, Buffer, Choice, Family, Gpu, Graph, Plan, Region, WeightStore};
-use inkstone::load::{Abort, MemoryFiles, Quantize, Tensors, Weights};
+use inkstone::load::{Abort, MemoryFiles, Quantize, RowOrder, Tensors, Weights};
 use inkstone::models::{Clip, ClipWant, Unet, UnetInput};
 use inkstone::ops::{Map, Rows};
 use pollster::block_on;
@@ -35,7 +35,7 @@ fn load<T>(
         // transformers 5 writes encoders without a projection as if they were the layer that all others are in.
         let bare = part == "text_encoder" && !info.name.starts_with("text_");
         let name = format!("{part}.{}{}", if bare { "text_model." } else { "" }, info.name);
-        tensors.by_name.insert(name, inkstone::load::Stored { file: 0, info, transposed: false });
+        tensors.by_name.insert(name, inkstone::load::Stored { file: 0, info, order: RowOrder::AsStored });
     }
     let weights = Weights::new(gpu, &tensors, quantize);
     let bound = bind(&weights).unwrap_or_else(|e| panic!("{part}: {e}"));

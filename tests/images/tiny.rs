@@ -9,7 +9,7 @@ use inkstone::gpu::Gpu;
 use inkstone::image::Autoencoder;
 use inkstone::image::autoencoder::ImageDecoder;
 use inkstone::image::{ImageInputs, ImageLoadOptions, ImageOptions, ImageStep, Surroundings};
-use inkstone::load::{Abort, MemoryFiles, Quantize, Stored, Tensors, Weights};
+use inkstone::load::{Abort, MemoryFiles, Quantize, RowOrder, Stored, Tensors, Weights};
 use inkstone::models::Vae;
 use pollster::block_on;
 use serde_json::json;
@@ -39,7 +39,7 @@ fn decoded(gpu: &Rc<Gpu>, latents: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
         panic!("it is whole")
     };
     let stored = |info: inkstone::format::TensorInfo| {
-        (format!("vae.{}", info.name), Stored { file: 0, info, transposed: false })
+        (format!("vae.{}", info.name), Stored { file: 0, info, order: RowOrder::AsStored })
     };
     let tensors = Tensors { files: vec![path.clone()], by_name: header.tensors.into_iter().map(stored).collect() };
     let weights = Weights::new(gpu, &tensors, Quantize::None);

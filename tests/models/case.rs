@@ -1,10 +1,10 @@
 //! A golden case: a config.json, how its weights are stored, its tokens, and what `transformers` computed.
 
-use crate::weights::{Made, Stored, tokens};
+use crate::weights::{Made, Rule, Stored, tokens};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// One case of `tests/models/golden`.
+/// One case of `tests/models/golden` or of `tests/models/families`.
 pub struct Case {
     /// The name of its two files.
     pub name: String,
@@ -20,11 +20,29 @@ pub struct Case {
     pub logits: Vec<f32>,
     /// Best token of every position, or, in a case longer than 200 tokens, of those in `rows`.
     pub top1: Vec<u32>,
+    /// Names and shapes of the tensors, where the case lists them.
+    pub listed: Option<Vec<(String, Vec<usize>)>>,
+    /// The case's own rules for their values.
+    pub rules: Vec<Rule>,
 }
 
-/// The folder of the golden files.
+/// The folder of the golden files that `models.py` makes.
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden")
+}
+
+/// The folder of those that `families.py` makes.
+pub fn families() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models/families")
+}
+
+/// The names of all cases in a folder, in order.
+fn names_in(folder: PathBuf) -> Vec<String> {
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut names: Vec<String> =
+        files.filter_map(|f| Some(f.unwrap().file_name().to_str()?.strip_suffix(".f32")?.to_string())).collect();
+    names.sort();
+    names
 }
 
 /// `key` of an object as a count.
@@ -35,8 +53,10 @@ pub fn count(value: &Value, key: &str) -> usize {
 impl Case {
     /// Reads the case called `name`.
     pub fn read(name: &str) -> Case {
+        let old = folder().join(format!("{name}.json")).exists();
+        let folder = if old { folder() } else { families() };
         let read = |ending: &str| {
-            let path = folder().join(format!("{name}.{ending}"));
+            let path = folder.join(format!("{name}.{ending}"));
             std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
         };
         let json: Value = serde_json::from_slice(&read("json")).unwrap();
@@ -48,8 +68,16 @@ impl Case {
         assert_eq!(logits.len(), rows.len() * vocab, "{name}.f32 has another size than {name}.json says");
         let top1: Vec<u32> = json["top1"].as_array().unwrap().iter().map(|t| t.as_u64().unwrap() as u32).collect();
         assert_eq!(top1.len(), if n <= 200 { n } else { rows.len() }, "{name}: best tokens");
+        let number = |v: &Value| v.as_f64().unwrap() as f32;
+        let rule = |r: &Value| (r[0].as_str().unwrap().to_string(), number(&r[1]), number(&r[2]));
+        let tensor = |t: &Value| {
+            let shape = t[1].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+            (t[0].as_str().unwrap().to_string(), shape)
+        };
         Case {
             name: name.to_string(),
+            listed: json["tensors"].as_array().map(|all| all.iter().map(tensor).collect()),
+            rules: json["spread"].as_array().map_or(Vec::new(), |all| all.iter().map(rule).collect()),
             stored: Stored::named(json["dtype"].as_str().unwrap()),
             tokens: tokens(count(&json["tokens"], "seed") as u64, n, vocab),
             config,
@@ -59,13 +87,14 @@ impl Case {
         }
     }
 
-    /// The names of all cases, in order.
+    /// The names of all cases that `models.py` makes, in order.
     pub fn names() -> Vec<String> {
-        let files = std::fs::read_dir(folder()).expect("the golden folder is there");
-        let mut names: Vec<String> =
-            files.filter_map(|f| Some(f.unwrap().file_name().to_str()?.strip_suffix(".f32")?.to_string())).collect();
-        names.sort();
-        names
+        names_in(folder())
+    }
+
+    /// The names of all cases that `families.py` makes, in order.
+    pub fn families() -> Vec<String> {
+        names_in(families())
     }
 
     /// The family, as config.json names it.
@@ -78,7 +107,7 @@ impl Case {
         count(&self.config, "vocab_size")
     }
 
-    /// H, K and Hd.
+    /// H, K and Hd, of a family that spells them as Llama does.
     pub fn heads(&self) -> (usize, usize, usize) {
         let heads = count(&self.config, "num_attention_heads");
         let kv = self.config["num_key_value_heads"].as_u64().map_or(heads, |k| k as usize);
@@ -86,13 +115,21 @@ impl Case {
         (heads, kv, size.unwrap_or_else(|| count(&self.config, "hidden_size") / heads))
     }
 
-    /// Whether the output matrix is the embedding table.
+    /// Whether the output matrix is the embedding table. Families differ in what a config.json without the key means, so
+    /// where the case lists its tensors they decide.
     pub fn tied(&self) -> bool {
-        self.config["tie_word_embeddings"].as_bool().unwrap()
+        match &self.listed {
+            Some(listed) => !listed.iter().any(|(name, _)| name == "lm_head.weight" || name == "embed_out.weight"),
+            None => self.config["tie_word_embeddings"].as_bool().unwrap(),
+        }
     }
 
-    /// Every tensor of the model, under its transformers name, in the order in which transformers lists them.
+    /// Every tensor of the model, under its transformers name, in the order in which transformers lists them, or those
+    /// that the case lists: under their published names, in the order of a published file.
     pub fn tensors(&self) -> Vec<Made> {
+        if let Some(listed) = &self.listed {
+            return listed.iter().map(|(name, shape)| Made::with(name, shape, &self.rules)).collect();
+        }
         let c = &self.config;
         let (dim, ffn, (heads, kv, size)) = (count(c, "hidden_size"), count(c, "intermediate_size"), self.heads());
         let bias = |key: &str| c[key].as_bool().unwrap_or(false);

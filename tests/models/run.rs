@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::folder::Files;
-use crate::tolerance::{Tolerance, check};
+use crate::tolerance::{Tolerance, check, compare};
 use crate::weights::Stored;
 use inkstone::Error;
 use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
@@ -72,6 +72,21 @@ impl Bench {
         self.load_from(&MemoryFiles(files), 1200)
     }
 
+    /// Runs a case and says how its logits and best tokens differ from the golden ones, if they do.
+    pub fn differs(&self, model: &LanguageModel, case: &Case, how: &str, tolerance: Tolerance) -> Option<String> {
+        let (vocab, all) = (case.vocab(), logits(model, &case.tokens));
+        let got: Vec<f32> = case.rows.iter().flat_map(|r| &all[r * vocab..(r + 1) * vocab]).copied().collect();
+        match compare(&case.logits, &got, tolerance) {
+            Ok(d) => {
+                println!("{:40} NMSE {:.1e}, worst element {:.1e}", format!("{} {how}", case.name), d.nmse, d.peak)
+            }
+            Err(e) => return Some(e),
+        }
+        let best = |row: usize| best(&all[row * vocab..(row + 1) * vocab]);
+        let wrong = (0..case.tokens.len()).find(|&row| best(row) != case.top1[row])?;
+        Some(format!("the best token of position {wrong}"))
+    }
+
     /// Runs a case and compares its logits and best tokens with the golden ones.
     #[track_caller]
     pub fn compare(&self, model: &LanguageModel, case: &Case, how: &str) {
@@ -102,7 +117,8 @@ impl Bench {
 pub fn tolerance(case: &Case) -> Tolerance {
     match case.stored {
         Stored::F32 => Tolerance::LogitsF32,
-        Stored::F16 | Stored::BF16 | Stored::Q8_0 => Tolerance::LogitsF16,
+        Stored::F16 | Stored::BF16 => Tolerance::LogitsHalf,
+        Stored::Q8_0 => Tolerance::LogitsF16,
     }
 }
 

@@ -15,8 +15,14 @@ pub fn tokens(seed: u64, count: usize, vocab: usize) -> Vec<u32> {
     (0..count).map(|i| ((hash(&name, i) >> 32) % vocab as u64) as u32).collect()
 }
 
-/// (middle, half-width) of a tensor's values. `models.py` says why these.
-pub fn spread(name: &str, shape: &[usize]) -> (f32, f32) {
+/// A case's own rule for the values of tensors whose name ends so: their middle and half-width.
+pub type Rule = (String, f32, f32);
+
+/// (middle, half-width) of a tensor's values: those of the first of `rules` that fits, else what `models.py` explains.
+pub fn spread(name: &str, shape: &[usize], rules: &[Rule]) -> (f32, f32) {
+    if let Some((_, middle, half)) = rules.iter().find(|(ending, ..)| name.ends_with(ending.as_str())) {
+        return (*middle, *half);
+    }
     if name.ends_with("q_norm.weight") || name.ends_with("k_norm.weight") {
         return (1.25, 0.25);
     }
@@ -29,12 +35,15 @@ pub fn spread(name: &str, shape: &[usize]) -> (f32, f32) {
     if name.ends_with("embed_tokens.weight") {
         return (0.0, 0.5);
     }
+    if shape.len() == 1 {
+        return (1.0, 0.25);
+    }
     let gain = match name.rsplit('.').nth(1) {
         Some("k_proj") => 0.5,
         Some("o_proj" | "down_proj" | "lm_head") => 2.0,
         _ => 1.0,
     };
-    let unit = (3.0 / shape[1] as f64).sqrt().log2().round_ties_even().exp2();
+    let unit = (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt().log2().round_ties_even().exp2();
     (0.0, (unit * gain) as f32)
 }
 
@@ -79,12 +88,21 @@ pub struct Made {
     pub shape: Vec<usize>,
     /// For each row of the file, the row of the formula's tensor.
     order: Vec<usize>,
+    /// The middle and half-width of its values.
+    spread: (f32, f32),
 }
 
 impl Made {
     /// The tensor as transformers has it.
     pub fn new(name: impl Into<String>, shape: &[usize]) -> Made {
-        Made { name: name.into(), shape: shape.to_vec(), order: (0..shape[0]).collect() }
+        Made::with(name, shape, &[])
+    }
+
+    /// The same, its values by the case's own rules where one fits.
+    pub fn with(name: impl Into<String>, shape: &[usize], rules: &[Rule]) -> Made {
+        let name = name.into();
+        let spread = spread(&name, shape, rules);
+        Made { name, shape: shape.to_vec(), order: (0..shape[0]).collect(), spread }
     }
 
     /// Rows of each of `heads` heads reordered from halves to neighbouring pairs, as GGUF files of the llama family
@@ -107,7 +125,7 @@ impl Made {
 
     /// The bytes of the file that holds this tensor as `stored`. A one-dimensional tensor of a quantized file is F32.
     pub fn bytes(&self, stored: Stored) -> Vec<u8> {
-        let (middle, half) = spread(&self.name, &self.shape);
+        let (middle, half) = self.spread;
         let (width, mut out) = (self.width(), Vec::new());
         let scales = format!("{} scale", self.name);
         for &row in &self.order {
@@ -167,6 +185,13 @@ mod tests {
             (0.002_241_134_6, 89)
         );
         assert_eq!(first(Made::new("model.norm.weight", &[7]).bytes(Stored::Q8_0)), 0.774_337_77);
+        // Kernels of a convolution, norms by other names, and a case's own rules, of which the first that fits decides.
+        let taps = Made::new("model.layers.0.conv.conv.weight", &[72, 1, 3]);
+        assert_eq!(first(taps.bytes(Stored::F32)), -0.399_902_34);
+        assert_eq!(first(Made::new("h.0.ln_1.weight", &[7]).bytes(Stored::F32)), 0.917_343_14);
+        let rules = [("q_norm.weight".to_string(), 0.5, 0.125), ("norm.weight".to_string(), 0.0, 0.25)];
+        let ruled = Made::with("model.layers.0.input_layernorm.weight", &[7], &rules);
+        assert_eq!(first(ruled.bytes(Stored::F32)), -0.033_302_307);
     }
 
     #[test]

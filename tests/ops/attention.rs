@@ -2,7 +2,7 @@
 
 use crate::gpu::{each_folding, each_setup, run, untouched};
 use crate::heads::{Layer, heads, with_norm};
-use crate::reference::attention::{Heads, Prepared, attention};
+use crate::reference::attention::Heads;
 use crate::reference::weights::Numbers;
 use crate::tolerance::check;
 use inkstone::gpu::Gpu;
@@ -19,9 +19,10 @@ fn try_case(
 ) {
     let what = format!(
         "{name}: {t} rows, {n} with tokens, after {pos}; {} heads over {} of {}; window {window:?}",
-        h.heads, h.kv_heads, h.head_dim
+        h.heads, h.kv_heads, h.key_dim
     );
-    let layer = Layer::new(gpu, h, pos + t + 2, window, pos, n);
+    let h = &Heads { window, ..h.clone() };
+    let layer = Layer::new(gpu, h, pos + t + 2, pos, n);
     let width = layer.width();
     let past = layer.fill(&h.prepare(&numbers.floats(pos * width), 0));
     let rows: Vec<f32> = numbers.floats(t * width).iter().map(|v| v * 2.0).collect();
@@ -29,10 +30,9 @@ fn try_case(
     let got = run(gpu, |g| layer.attention().prefill(g.given(&x, [t, width]))).values;
     let new = layer.round(&h.prepare(&rows[..n * width], pos));
     let join = |a: &[Vec<Vec<f64>>], b: &[Vec<Vec<f64>>]| [a, b].concat();
-    let all = Prepared { q: new.q, k: join(&past.k, &new.k), v: join(&past.v, &new.v) };
-    let want = attention(&all.q, pos, &all.k, &all.v, window);
+    let want = h.attention(&new, pos, &join(&past.k, &new.k), &join(&past.v, &new.v));
     check(&what, &want, &got[..want.len()], layer.tolerance());
-    untouched(&what, &got, n, h.heads * h.head_dim);
+    untouched(&what, &got, n, h.heads * h.value_dim);
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! `Attention::decode` and `Tensor::merge_linear`: one position over the cache in splits, and the merge of the splits.
+//! `Attention::decode` and `Input::linear`: one position over the cache in splits, and the merge of the splits.
 
 use crate::gpu::{Stored, activation, each_setup, matrix, run, vector};
 use crate::heads::{EMPTY, Layer, heads, partial, with_norm};
-use crate::reference::attention::{Heads, attention};
+use crate::reference::attention::Heads;
 use crate::reference::layers::linear;
 use crate::reference::weights::{Numbers, made_up};
 use crate::tolerance::check;
 use inkstone::dtype::DType;
 use inkstone::gpu::{Family, Gpu};
+use inkstone::ops::{Input, Linear};
 use std::rc::Rc;
 
 /// One row after `pos` positions that are in the cache already, through attention and the output matrix.
@@ -25,10 +26,11 @@ fn try_case(
         pos + 1,
         h.heads,
         h.kv_heads,
-        h.head_dim
+        h.key_dim
     );
-    let layer = Layer::new(gpu, h, pos + 3, window, pos, 1);
-    let (width, q_dim, n) = (layer.width(), h.heads * h.head_dim, 37);
+    let h = &Heads { window, ..h.clone() };
+    let layer = Layer::new(gpu, h, pos + 3, pos, 1);
+    let (width, q_dim, n) = (layer.width(), h.heads * h.value_dim, 37);
     let mut past = layer.fill(&h.prepare(&numbers.floats(pos * width), 0));
     let row: Vec<f32> = numbers.floats(width).iter().map(|v| v * 2.0).collect();
     let (bytes, weights) = made_up(DType::F32, n * q_dim, numbers);
@@ -41,12 +43,12 @@ fn try_case(
     let got = run(gpu, |g| {
         let splits = attention_of.decode(g.given(&x, [1, width]));
         let (bias, residual) = if fused { (Some(&b), Some(g.given(&r, [1, n]))) } else { (None, None) };
-        splits.merge_linear(&w, h.head_dim, bias, residual)
+        Input::Splits(splits).linear(&w, Linear { bias, residual, ..Linear::default() })
     });
     let new = layer.round(&h.prepare(&row, pos));
-    past.k.extend(new.k);
-    past.v.extend(new.v);
-    let mut want = linear(&attention(&new.q, pos, &past.k, &past.v, window), &weights, q_dim);
+    past.k.extend(new.k.iter().cloned());
+    past.v.extend(new.v.iter().cloned());
+    let mut want = linear(&h.attention(&new, pos, &past.k, &past.v), &weights, q_dim);
     if fused {
         want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i]) + f64::from(residual[i]));
     }
@@ -58,12 +60,12 @@ fn try_case(
             .flat_map(|head| (0..capacity).map(move |s| (head, s)))
             .flat_map(|(head, s)| match want.get(s) {
                 Some(row) => row[head].clone(),
-                None => vec![f64::from(EMPTY); h.head_dim],
+                None => vec![f64::from(EMPTY); h.key_dim],
             })
             .collect();
         check(&format!("{what}: {label}"), &expected, &cache, layer.tolerance());
         for (i, (want, got)) in expected.iter().zip(&cache).enumerate() {
-            let s = i / h.head_dim % capacity;
+            let s = i / h.key_dim % capacity;
             assert!(s == pos || *want == f64::from(*got), "{what}: {label} of position {s} was changed");
         }
     }

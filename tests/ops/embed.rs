@@ -50,7 +50,7 @@ fn rows_are_those_of_the_table() {
                 ids.rotate_left(t / 2);
                 ids.truncate(t);
                 let id_region = upload(gpu, &ids);
-                let got = run(gpu, |g| g.embed(&w, &id_region, t, None)).values;
+                let got = run(gpu, |g| g.embed(&w, &id_region, t, 1.0, None)).values;
                 let want: Vec<f64> =
                     ids.iter().flat_map(|&i| &values[i as usize * dim..(i as usize + 1) * dim]).copied().collect();
                 check(
@@ -76,7 +76,7 @@ fn rows_of_every_other_encoding() {
                 for t in [1, 3, 33] {
                     let ids: Vec<u32> = (0..t).map(|i| ((i + 1) * (rows - 1) / t) as u32).collect();
                     let region = upload(gpu, &ids);
-                    let got = run(gpu, |g| g.embed(&w, &region, t, None)).values;
+                    let got = run(gpu, |g| g.embed(&w, &region, t, 1.0, None)).values;
                     let want: Vec<f64> =
                         ids.iter().flat_map(|&i| &values[i as usize * dim..(i as usize + 1) * dim]).copied().collect();
                     let what = format!("{name}: {} [{rows}, {dim}], {t} tokens", dtype.name());
@@ -95,11 +95,38 @@ fn rows_without_a_token_are_not_written() {
         let ids = upload(gpu, &(0..12u32).map(|i| (i * 7) % 20).collect::<Vec<_>>());
         for n in [1, 5, 12] {
             let state = state(gpu, 100, n);
-            let got = run(gpu, |g| g.embed(&w, &ids, 12, Some(&state))).values;
+            let got = run(gpu, |g| g.embed(&w, &ids, 12, 1.0, Some(&state))).values;
             let want: Vec<f64> =
                 (0..n).flat_map(|i| &values[(i * 7) % 20 * 36..((i * 7) % 20 + 1) * 36]).copied().collect();
             check(&format!("{name}: {n} of 12 rows"), &want, &got[..n * 36], Tolerance::Exact);
             untouched(name, &got, n, 36);
+        }
+    });
+}
+
+/// What Gemma and Granite multiply embeddings with; and learned positions, added to rows at any position.
+#[test]
+fn rows_are_scaled_and_get_positions() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(5);
+        for (dtype, dim, cuts) in
+            [(DType::F32, 5, &[3][..]), (DType::F16, 100, &[]), (DType::BF16, 33, &[11, 12]), (DType::Q8_0, 64, &[7])]
+        {
+            let (w, values) = table(gpu, dtype, 20, dim, cuts, &mut numbers);
+            let (positions, at) = table(gpu, dtype, 30, dim, cuts, &mut numbers);
+            let ids = upload(gpu, &(0..12u32).map(|i| (i * 7) % 20).collect::<Vec<_>>());
+            for (t, n, pos) in [(1, 1, 0), (1, 1, 29), (12, 12, 3), (12, 5, 8)] {
+                let state = state(gpu, pos, n);
+                let element = |i: usize| values[(i / dim * 7) % 20 * dim + i % dim] * 45.25;
+                let scaled: Vec<f64> = (0..n * dim).map(element).collect();
+                let what = format!("{name}: {} of {dim}, {n} of {t} rows at {pos}", dtype.name());
+                let got = run(gpu, |g| g.embed(&w, &ids, t, 45.25, Some(&state))).values;
+                check(&what, &scaled, &got[..n * dim], Tolerance::F32);
+                let want: Vec<f64> = scaled.iter().enumerate().map(|(i, v)| v + at[pos * dim + i]).collect();
+                let got = run(gpu, |g| g.embed(&w, &ids, t, 45.25, Some(&state)).add_positions(&positions, &state));
+                check(&format!("{what}, with positions"), &want, &got.values[..n * dim], Tolerance::F32);
+                untouched(&what, &got.values, n, dim);
+            }
         }
     });
 }
@@ -112,7 +139,7 @@ fn more_rows_than_one_dimension_of_a_grid() {
         let t = 33 * 64 + 3;
         let ids: Vec<u32> = (0..t).map(|i| (i % 5) as u32).collect();
         let id_region = upload(gpu, &ids);
-        let got = run(gpu, |g| g.embed(&w, &id_region, t, None)).values;
+        let got = run(gpu, |g| g.embed(&w, &id_region, t, 1.0, None)).values;
         let want: Vec<f64> = ids.iter().map(|&i| values[i as usize]).collect();
         check(name, &want, &got, Tolerance::Exact);
     });

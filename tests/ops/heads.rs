@@ -1,12 +1,12 @@
 //! What the tests of rope_append and attention share: layers of made-up heads, their caches, and rows of q, k and v.
 
 use crate::gpu::{activation, download, state, upload, vector};
-use crate::reference::attention::{Heads, Prepared};
+use crate::reference::attention::{HeadNorm, Heads, Prepared};
 use crate::reference::weights::Numbers;
 use crate::tolerance::Tolerance;
 use half::f16;
 use inkstone::gpu::{Gpu, Region, Weight};
-use inkstone::ops::{Attention, KvLayer, Rope, turns};
+use inkstone::ops::{self, Attention, KvLayer, Rotation, turns};
 use std::rc::Rc;
 
 /// What a cache holds before anything was appended: a value that no test computes.
@@ -18,12 +18,22 @@ pub fn heads(h: usize, k: usize, head_dim: usize, base: f64) -> Heads {
     Heads {
         heads: h,
         kv_heads: k,
-        head_dim,
+        key_dim: head_dim,
+        value_dim: head_dim,
         rope_dims: dims,
         interleaved: false,
         inv_freq: inv_freq(dims, base),
         factor: 1.0,
-        head_norm: None,
+        norm: None,
+        value_norm: None,
+        clamp: None,
+        growth: None,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+        soft_cap: None,
+        window: None,
+        sinks: None,
+        gate: None,
+        appends: true,
     }
 }
 
@@ -41,7 +51,8 @@ pub fn partial(mut heads: Heads, dims: usize, base: f64) -> Heads {
 
 /// The same heads with a norm before the rotation.
 pub fn with_norm(mut heads: Heads, numbers: &mut Numbers) -> Heads {
-    heads.head_norm = Some((numbers.floats(heads.head_dim), numbers.floats(heads.head_dim), 1e-6));
+    let weights = numbers.floats(2 * heads.key_dim);
+    heads.norm = Some(HeadNorm { weights, whole_row: false, after_rope: false, eps: 1e-6 });
     heads
 }
 
@@ -49,53 +60,71 @@ pub fn with_norm(mut heads: Heads, numbers: &mut Numbers) -> Heads {
 pub struct Layer {
     heads: Heads,
     frequencies: Region,
-    norm: Option<(Weight, Weight, f32)>,
+    norm: Option<Weight>,
+    sinks: Option<Weight>,
     pub kv: KvLayer,
     pub state: Region,
-    window: Option<usize>,
 }
 
 impl Layer {
     /// A layer whose cache of `capacity` positions is [`EMPTY`]; `n` rows with tokens start at `pos`.
     /// Every third sum of `pos` and `capacity` has a cache of f32, the others one of f16.
-    pub fn new(gpu: &Rc<Gpu>, heads: &Heads, capacity: usize, window: Option<usize>, pos: usize, n: usize) -> Layer {
+    pub fn new(gpu: &Rc<Gpu>, heads: &Heads, capacity: usize, pos: usize, n: usize) -> Layer {
         let exact = (pos + capacity).is_multiple_of(3);
-        let empty = bytes(&vec![EMPTY.into(); heads.kv_heads * capacity * heads.head_dim], exact);
-        let words: Vec<u32> = heads.inv_freq.iter().map(|f| turns(*f as f32)).collect();
-        let norm = heads.head_norm.as_ref().map(|(q, k, eps)| (vector(gpu, q), vector(gpu, k), *eps));
-        Layer {
-            heads: heads.clone(),
-            frequencies: upload(gpu, &words),
-            norm,
-            kv: KvLayer { k: upload(gpu, &empty), v: upload(gpu, &empty), capacity, exact },
-            state: state(gpu, pos, n),
-            window,
-        }
+        let empty = |dim: usize| bytes(&vec![EMPTY.into(); heads.kv_heads * capacity * dim], exact);
+        let (k, v) = (upload(gpu, &empty(heads.key_dim)), upload(gpu, &empty(heads.value_dim)));
+        Layer::on(gpu, heads, KvLayer { k, v, capacity, ring: false, exact }, state(gpu, pos, n))
     }
 
-    pub fn rope(&self) -> Rope<'_> {
-        let h = &self.heads;
-        Rope {
-            heads: h.heads,
-            kv_heads: h.kv_heads,
-            head_dim: h.head_dim,
-            dims: h.rope_dims,
-            interleaved: h.interleaved,
-            frequencies: &self.frequencies,
-            factor: h.factor as f32,
-            head_norm: self.norm.as_ref().map(|(q, k, eps)| (q, k, *eps)),
-            state: &self.state,
+    /// A layer on a cache that is there.
+    pub fn on(gpu: &Rc<Gpu>, heads: &Heads, kv: KvLayer, state: Region) -> Layer {
+        let words: Vec<u32> = heads.inv_freq.iter().map(|f| turns(*f as f32)).collect();
+        Layer {
+            heads: heads.clone(),
+            frequencies: upload(gpu, if words.is_empty() { &[0] } else { &words[..] }),
+            norm: heads.norm.as_ref().map(|n| vector(gpu, &n.weights)),
+            sinks: heads.sinks.as_ref().map(|s| vector(gpu, s)),
+            kv,
+            state,
         }
     }
 
     pub fn attention(&self) -> Attention<'_> {
-        Attention { rope: self.rope(), kv: &self.kv, window: self.window }
+        let h = &self.heads;
+        let rotation = Rotation {
+            dims: h.rope_dims,
+            interleaved: h.interleaved,
+            frequencies: &self.frequencies,
+            factor: h.factor as f32,
+        };
+        let norm = h.norm.as_ref().zip(self.norm.as_ref());
+        Attention {
+            key_dim: h.key_dim,
+            value_dim: h.value_dim,
+            scale: h.scale,
+            soft_cap: h.soft_cap,
+            window: h.window,
+            rotation: (h.rope_dims > 0).then_some(rotation),
+            norm: norm.map(|(n, weights)| ops::HeadNorm {
+                weights,
+                whole_row: n.whole_row,
+                after_rope: n.after_rope,
+                eps: n.eps,
+            }),
+            value_norm: h.value_norm,
+            clamp: h.clamp,
+            gate: h.gate,
+            sinks: self.sinks.as_ref(),
+            query_growth: h.growth,
+            appends: h.appends,
+            ..Attention::new([h.heads, h.kv_heads, h.key_dim], &self.kv, &self.state)
+        }
     }
 
     /// Writes the first positions of the cache, rounded as it rounds, which is also what is returned.
     pub fn fill(&self, past: &Prepared) -> Prepared {
-        let (rounded, hd, capacity) = (self.round(past), self.heads.head_dim, self.kv.capacity);
-        for (region, rows) in [(&self.kv.k, &rounded.k), (&self.kv.v, &rounded.v)] {
+        let (rounded, h, capacity) = (self.round(past), &self.heads, self.kv.capacity);
+        for (region, rows, hd) in [(&self.kv.k, &rounded.k, h.key_dim), (&self.kv.v, &rounded.v, h.value_dim)] {
             for head in 0..self.heads.kv_heads {
                 let values: Vec<f64> = rows.iter().flat_map(|row| &row[head]).copied().collect();
                 if !values.is_empty() {
@@ -114,7 +143,7 @@ impl Layer {
             let head = |h: &Vec<f64>| h.iter().map(one).collect();
             rows.iter().map(|row| row.iter().map(head).collect()).collect()
         };
-        Prepared { q: p.q.clone(), k: all(&p.k), v: all(&p.v) }
+        Prepared { k: all(&p.k), v: all(&p.v), ..p.clone() }
     }
 
     /// What a region of the cache holds: `[K][S][Hd]`.
@@ -137,7 +166,7 @@ impl Layer {
     }
 
     pub fn width(&self) -> usize {
-        (self.heads.heads + 2 * self.heads.kv_heads) * self.heads.head_dim
+        self.heads.width()
     }
 }
 

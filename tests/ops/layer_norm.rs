@@ -1,6 +1,6 @@
 //! `Tensor::layer_norm` against its formula.
 
-use crate::gpu::{activation, each_setup, run, vector};
+use crate::gpu::{activation, each_setup, run, state, untouched, vector};
 use crate::reference::layers::layer_norm;
 use crate::reference::weights::Numbers;
 use crate::tolerance::{Tolerance, check};
@@ -12,7 +12,7 @@ const EPS: f32 = 1e-5;
 
 fn try_case(name: &str, gpu: &Rc<Gpu>, x: &[f32], dim: usize, numbers: &mut Numbers) {
     let (w, b, rows) = (numbers.floats(dim), numbers.floats(dim), x.len() / dim);
-    let norm = LayerNorm { weight: vector(gpu, &w), bias: vector(gpu, &b), eps: EPS };
+    let norm = LayerNorm { weight: Some(vector(gpu, &w)), bias: Some(vector(gpu, &b)), eps: EPS };
     let region = activation(gpu, x, dim);
     let got = run(gpu, |g| g.given(&region, [rows, dim]).layer_norm(&norm)).values;
     check(&format!("{name}: {rows} rows of {dim}"), &layer_norm(x, &w, &b, EPS), &got, Tolerance::F32);
@@ -55,5 +55,32 @@ fn a_channel_that_outweighs_the_others() {
         let mut x = numbers.floats(7 * 768);
         x.iter_mut().skip(133).step_by(768).for_each(|v| *v += 500.0);
         try_case(name, gpu, &x, 768, &mut numbers);
+    });
+}
+
+/// Without weights, without biases, without both; bounded.
+#[test]
+fn weights_and_biases_are_at_choice() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(4);
+        for (rows, dim) in [(1, 2), (1, 64), (5, 31), (17, 100), (67, 257)] {
+            let (x, w, b) = (numbers.floats(rows * dim), numbers.floats(dim), numbers.floats(dim));
+            let region = activation(gpu, &x, dim);
+            for (weighted, biased) in [(false, false), (true, false), (false, true), (true, true)] {
+                let (weight, bias) = (weighted.then(|| vector(gpu, &w)), biased.then(|| vector(gpu, &b)));
+                let norm = LayerNorm { weight, bias, eps: EPS };
+                let ones = if weighted { w.clone() } else { vec![1.0; dim] };
+                let zeros = if biased { b.clone() } else { vec![0.0; dim] };
+                let want = layer_norm(&x, &ones, &zeros, EPS);
+                for n in [rows, rows / 2 + 1] {
+                    let state = state(gpu, 7, n);
+                    let got =
+                        run(gpu, |g| g.given(&region, [rows, dim]).layer_norm_bounded(&norm, Some(&state))).values;
+                    let what = format!("{name}: {n} of {rows} rows of {dim}, weights {weighted}, biases {biased}");
+                    check(&what, &want[..n * dim], &got[..n * dim], Tolerance::F32);
+                    untouched(&what, &got, n, dim);
+                }
+            }
+        }
     });
 }

@@ -1,15 +1,23 @@
 //! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
 
 use crate::gpu::{Stored, activation, each_folding, each_setup, matrix, open, run, state, untouched, vector};
-use crate::reference::layers::{activate, geglu, linear, rms_norm, silu_mul, wide};
+use crate::reference::layers::{activate, gate, layer_norm, linear, rms_norm, soft_cap, wide};
 use crate::reference::weights::{Numbers, golden_encodings, made_up};
 use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Choice, Family, Gpu, Graph, Tier};
-use inkstone::ops::{Activation, Gate, Linear};
+use inkstone::ops::{Activation, Gate, Input, LayerNorm, Linear, Norm, RmsNorm};
 use std::rc::Rc;
 
 const EPS: f32 = 1e-6;
+const ACTIVATIONS: [Activation; 6] = [
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::QuickGelu,
+    Activation::Relu,
+    Activation::GeluTanh,
+    Activation::ReluSquared,
+];
 const GATES: [Option<Gate>; 2] = [Some(Gate::Silu), Some(Gate::Geglu)];
 
 /// A linear layer to try: T rows of K into N, by a weight whose rows are stored in slices.
@@ -22,6 +30,8 @@ struct Case<'a> {
     bias: bool,
     residual: bool,
     gate: Option<Gate>,
+    scale: f32,
+    soft_cap: Option<f32>,
     activation: Activation,
     /// How many of the rows hold tokens.
     rows: Option<usize>,
@@ -35,6 +45,8 @@ const PLAIN: Case<'static> = Case {
     bias: false,
     residual: false,
     gate: None,
+    scale: 1.0,
+    soft_cap: None,
     activation: Activation::None,
     rows: None,
 };
@@ -99,31 +111,35 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, c: &Case<'_>, numbers: &mut Numbers) {
     if c.bias {
         want.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i % n]));
     }
-    want = match c.gate {
-        None => want,
-        Some(Gate::Silu) => silu_mul(&want, out),
-        Some(Gate::Geglu) => geglu(&want, out),
-    };
+    if let Some(kind) = c.gate {
+        want = gate(&want, out, kind);
+    }
+    want.iter_mut().for_each(|v| *v *= f64::from(c.scale));
     if c.residual {
         want.iter_mut().zip(&residual).for_each(|(v, r)| *v += f64::from(*r));
+    }
+    if let Some(cap) = c.soft_cap {
+        want.iter_mut().for_each(|v| *v = soft_cap(*v, cap));
     }
     want.iter_mut().for_each(|v| *v = activate(*v, c.activation));
 
     let w = matrix(gpu, c.k, &parts);
     let (x, residual) = (activation(gpu, &x, c.k), activation(gpu, &residual, out));
-    let (norm, bias) = (vector(gpu, &norm), vector(gpu, &bias));
+    let (weight, bias) = (Some(vector(gpu, &norm)), vector(gpu, &bias));
+    let norm = Norm::Rms(RmsNorm { weight, eps: EPS });
     let state = c.rows.map(|rows| state(gpu, 5, rows));
     let got = run(gpu, |g| {
         let with = Linear {
-            norm: c.norm.then_some((&norm, EPS)),
             bias: c.bias.then_some(&bias),
             residual: c.residual.then(|| g.given(&residual, [c.t, out])),
             gate: c.gate,
+            scale: c.scale,
+            soft_cap: c.soft_cap,
             activation: c.activation,
             state: state.as_ref(),
             ..Linear::default()
         };
-        g.given(&x, [c.t, c.k]).linear_with(&w, with)
+        Input::normed(g.given(&x, [c.t, c.k]), c.norm.then_some(&norm), state.as_ref()).linear(&w, with)
     });
     let rows = c.rows.unwrap_or(c.t);
     check(&what, &want[..rows * out], &got.values[..rows * out], Tolerance::F32);
@@ -188,12 +204,91 @@ fn fusions() {
     });
 }
 
+/// Gates of every kind, in one slice and in several, with all that may come beside them.
+#[test]
+fn gates() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(17);
+        let kinds = [Gate::Silu, Gate::Geglu, Gate::GeluTanh, Gate::Gelu, Gate::ReluSquared, Gate::Relu];
+        for (gate, t) in kinds.into_iter().flat_map(|gate| [1, 35].map(|t| (Some(gate), t))) {
+            let c = Case { t, k: 100, bias: true, gate, ..PLAIN };
+            let whole = &[(DType::F32, 70)];
+            try_case(name, gpu, &Case { slices: whole, residual: true, scale: -1.5, ..c }, &mut numbers);
+            try_case(name, gpu, &Case { slices: &[(DType::F32, 35), (DType::F16, 35)], norm: true, ..c }, &mut numbers);
+        }
+    });
+}
+
+/// A factor for product and bias, before what is added; and a cap of what comes of it, near which many results are.
+#[test]
+fn scales_and_soft_caps() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(18);
+        for (t, k, n) in [(1, 64, 38), (1, 100, 38), (5, 100, 70), (35, 64, 70)] {
+            let c = Case { t, k, slices: &[(DType::F32, n)], ..PLAIN };
+            for (bias, residual, scale, soft_cap) in [
+                (true, true, 0.22, None),
+                (true, false, -12.0, None),
+                (false, true, 0.5, Some(1.5)),
+                (false, false, 1.0, Some(30.0)),
+                (true, true, 2.0, Some(2.0)),
+                // So small a part of the cap that hardly anything of it is lost, and so large that all is.
+                (false, false, 0.01, Some(50.0)),
+                (false, false, 1e4, Some(3.0)),
+            ] {
+                try_case(name, gpu, &Case { bias, residual, scale, soft_cap, ..c }, &mut numbers);
+            }
+        }
+        // Logits, of a weight in slices.
+        let slices = &[(DType::Q8_0, 65), (DType::Q8_0, 3)];
+        for t in [1, 3] {
+            let c = Case { t, k: 64, slices, norm: true, scale: 0.0625, soft_cap: Some(0.25), ..PLAIN };
+            try_case(name, gpu, &c, &mut numbers);
+        }
+    });
+}
+
+/// A product that is added to a residual, at once or after a norm of its own.
+#[test]
+fn products_are_added() {
+    each_setup(|name, gpu| {
+        let mut numbers = Numbers(19);
+        for (t, k, n) in [(1, 64, 38), (5, 100, 70)] {
+            let (bytes, values) = made_up(DType::F32, n * k, &mut numbers);
+            let w = matrix(gpu, k, &[Stored { dtype: DType::F32, bytes }]);
+            let (x, bias) = (numbers.floats(t * k), numbers.floats(n));
+            let (residual, weight) = (numbers.floats(t * n), numbers.floats(n));
+            let (x_region, added) = (activation(gpu, &x, k), activation(gpu, &residual, n));
+            let (b, g) = (vector(gpu, &bias), vector(gpu, &weight));
+            let rms = Norm::Rms(RmsNorm { weight: Some(g.clone()), eps: EPS });
+            let layer = Norm::Layer(LayerNorm { weight: Some(g), bias: None, eps: EPS });
+            let mut product = linear(&wide(&x), &values, k);
+            product.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(bias[i % n]));
+            let product: Vec<f32> = product.iter().map(|v| *v as f32).collect();
+            for (norm, scale, made) in [
+                (None, 0.25f32, wide(&product)),
+                (Some(&rms), -2.0, rms_norm(&product, &weight, EPS)),
+                (Some(&layer), 1.0, layer_norm(&product, &weight, &vec![0.0; n], EPS)),
+            ] {
+                let add = |(v, r): (&f64, &f32)| v * f64::from(scale) + f64::from(*r);
+                let want: Vec<f64> = made.iter().zip(&residual).map(add).collect();
+                let got = run(gpu, |g| {
+                    let product = Input::Plain(g.given(&x_region, [t, k]))
+                        .product(&w, Linear { bias: Some(&b), ..Linear::default() });
+                    product.add_to(g.given(&added, [t, n]), scale, norm)
+                });
+                check(&format!("{name}: {t} rows, scale {scale}"), &want, &got.values, Tolerance::F32);
+            }
+        }
+    });
+}
+
 /// What a layer ends with, after a bias and a residual, where the functions are straight and where they bend.
 #[test]
 fn activations() {
     each_setup(|name, gpu| {
         let mut numbers = Numbers(8);
-        for activation in [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu] {
+        for activation in ACTIVATIONS {
             for (t, k, n) in [(1, 200, 38), (35, 200, 70)] {
                 let c = Case { t, k, slices: &[(DType::F32, n)], bias: true, residual: true, activation, ..PLAIN };
                 try_case(name, gpu, &c, &mut numbers);
@@ -202,13 +297,13 @@ fn activations() {
     });
 }
 
-/// Each by itself, number by number: within 4e-7 of max(1, |x|) near zero, where it bends and far out.
+/// Each by itself, number by number: within 4e-7 of max(1, |x|, |f(x)|) near zero, where it bends and far out.
 #[test]
 fn activations_are_exact() {
     each_setup(|name, gpu| {
         let x: Vec<f32> = (-12_000..=12_000).map(|i| i as f32 / 1000.0).chain([-300.0, 300.0, -1e-6, 1e-20]).collect();
         let w = matrix(gpu, 1, &[Stored { dtype: DType::F32, bytes: bytemuck::cast_slice(&x).to_vec() }]);
-        for activation in [Activation::Silu, Activation::Gelu, Activation::QuickGelu, Activation::Relu] {
+        for activation in ACTIVATIONS {
             for t in [1, 2] {
                 let ones = self::activation(gpu, &vec![1.0; t], 1);
                 let with = Linear { activation, ..Linear::default() };
@@ -217,7 +312,7 @@ fn activations_are_exact() {
                 for (x, got) in x.iter().cycle().zip(&got) {
                     let want = activate(f64::from(*x), activation);
                     let error = (f64::from(*got) - want).abs();
-                    let right = error <= 4e-7 * f64::from(x.abs().max(1.0));
+                    let right = error <= 4e-7 * f64::from(x.abs().max(1.0)).max(want.abs());
                     assert!(right, "{name}: {activation:?} of {x} is {got}, not {want}");
                 }
             }

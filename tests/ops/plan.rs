@@ -11,7 +11,7 @@ use inkstone::gpu::{
     Access, Batch, Buffer, Counters, Gpu, Graph, Kernel, Part, Plan, Readback, Region, Tensor, Tier, Weight,
     WeightStore,
 };
-use inkstone::ops::{Linear, RECENT, Sampling};
+use inkstone::ops::{Linear, RECENT, RmsNorm, Sampling};
 use inkstone::shape::Shape;
 use pollster::block_on;
 use std::cell::Cell;
@@ -64,10 +64,11 @@ fn a_tensor_lives_until_its_last_reader() {
         let (w, values) = square(gpu, dim, &mut Numbers(3));
         let first = Numbers(4).floats(t * dim);
         let (x, ones) = (activation(gpu, &first, dim), vector(gpu, &[1.0; 32]));
+        let norm = RmsNorm { weight: Some(ones), eps: 1e-5 };
         // `early` is read again at the very end, after ten others came and went.
         let got = run(gpu, |g| {
             let early = g.given(&x, [t, dim]).linear(&w);
-            let late = (0..10).fold(early, |x, _| x.rms_norm(&ones, 1e-5, None));
+            let late = (0..10).fold(early, |x, _| x.rms_norm(&norm, None));
             late.linear_with(&w, Linear { residual: Some(early), ..Linear::default() })
         });
         let early = linear(&wide(&first), &values, dim);
@@ -89,7 +90,8 @@ fn running_again_makes_nothing_and_gives_the_same() {
         let (dim, t) = (64, 5);
         let (w, _) = square(gpu, dim, &mut Numbers(5));
         let (x, ones) = (activation(gpu, &Numbers(6).floats(t * dim), dim), vector(gpu, &[1.0; 64]));
-        let first = run(gpu, |g| chain(g.given(&x, [t, dim]), &w).rms_norm(&ones, 1e-5, None));
+        let norm = RmsNorm { weight: Some(ones), eps: 1e-5 };
+        let first = run(gpu, |g| chain(g.given(&x, [t, dim]), &w).rms_norm(&norm, None));
         let readback = Readback::new(gpu, first.region.size);
         let (before, live) = (made(gpu), gpu.counters().live_bytes.get());
         let c = gpu.counters();
@@ -158,7 +160,7 @@ fn steps_of_a_batch_feed_themselves() {
             [upload(gpu, &[0f32; 8]), upload(gpu, &[0u32; 100]), upload(gpu, &[0u32; RECENT])];
         let g = Graph::new(gpu);
         let s = Sampling { settings: &settings, history: &history, state: &inputs, recent: &recent };
-        g.embed(&w, &inputs.sub(256, 256), 1, None).sample(&s);
+        g.embed(&w, &inputs.sub(256, 256), 1, 1.0, None).sample(&s);
         let plan = block_on(Plan::new(g)).unwrap();
         let mut batch = Batch::new(gpu);
         (0..RECENT).for_each(|_| batch.run(&plan));
@@ -237,7 +239,7 @@ fn a_matrix_over_the_binding_limit_is_right() {
         }
     }
     let ids = upload(&gpu, &[rows as u32 - 1, rows as u32, 0, rows as u32 + 2]);
-    let got = run(&gpu, |g| g.embed(&w, &ids, 4, None)).values;
+    let got = run(&gpu, |g| g.embed(&w, &ids, 4, 1.0, None)).values;
     let want: Vec<f64> = [2, 3, 0, 5].iter().flat_map(|&r| &values[r * k..(r + 1) * k]).copied().collect();
     check("rows on both sides of the cut", &want, &got, Tolerance::Exact);
 }

@@ -13,24 +13,24 @@ fn try_case(name: &str, gpu: &Rc<Gpu>, h: &Heads, t: usize, n: usize, pos: usize
         "{name}: {t} rows, {n} with tokens, from {pos}; {} and {} heads of {}, {} rotate, interleaved {}, norm {}",
         h.heads,
         h.kv_heads,
-        h.head_dim,
+        h.key_dim,
         h.rope_dims,
         h.interleaved,
-        h.head_norm.is_some()
+        h.norm.is_some()
     );
     let capacity = pos + t + 3;
-    let layer = Layer::new(gpu, h, capacity, None, pos, n);
+    let layer = Layer::new(gpu, h, capacity, pos, n);
     let rows = numbers.floats(t * layer.width());
     let x = layer.rows(gpu, &rows);
-    let got = run(gpu, |g| g.given(&x, [t, layer.width()]).rope_append(&layer.rope(), &layer.kv)).values;
+    let got = run(gpu, |g| g.given(&x, [t, layer.width()]).rope_append(&layer.attention())).values;
     let want = h.prepare(&rows[..n * layer.width()], pos);
     let q: Vec<f64> = want.q.iter().flatten().flatten().copied().collect();
     check(&format!("{what}: q"), &q, &got[..q.len()], Tolerance::F32);
-    untouched(&what, &got, n, h.heads * h.head_dim);
+    untouched(&what, &got, n, h.heads * h.key_dim);
     for (label, region, want) in [("k", &layer.kv.k, &want.k), ("v", &layer.kv.v, &want.v)] {
         let cache = layer.cached(gpu, region);
         let (mut new, mut expected) = (Vec::new(), Vec::new());
-        for (i, row) in cache.chunks_exact(h.head_dim).enumerate() {
+        for (i, row) in cache.chunks_exact(h.key_dim).enumerate() {
             let (head, s) = (i / capacity, i % capacity);
             if (pos..pos + n).contains(&s) {
                 new.extend_from_slice(row);

@@ -1,34 +1,76 @@
 //! Rotary positions and attention, with every key and value in sight.
 
-/// The heads of a layer and how they are prepared.
+use inkstone::ops::HeadGate;
+
+/// The heads of a layer, how they are prepared, and what attention makes of them.
 #[derive(Clone, Debug)]
 pub struct Heads {
     pub heads: usize,
     pub kv_heads: usize,
-    pub head_dim: usize,
+    pub key_dim: usize,
+    pub value_dim: usize,
     pub rope_dims: usize,
     pub interleaved: bool,
     /// Radians per position of each pair.
     pub inv_freq: Vec<f64>,
     pub factor: f64,
-    /// Weights for q and k, and eps.
-    pub head_norm: Option<(Vec<f32>, Vec<f32>, f32)>,
+    pub norm: Option<HeadNorm>,
+    /// Epsilon of a norm of each value head.
+    pub value_norm: Option<f32>,
+    pub clamp: Option<f32>,
+    /// Queries at position p are multiplied by `1 + .0 * ln(1 + floor(p / .1))`.
+    pub growth: Option<(f32, usize)>,
+    pub scale: f32,
+    pub soft_cap: Option<f32>,
+    pub window: Option<usize>,
+    pub sinks: Option<Vec<f32>>,
+    /// What lies behind the values in a row: a number for each head, or for each element.
+    pub gate: Option<HeadGate>,
+    /// Whether rows have keys and values.
+    pub appends: bool,
 }
 
-/// q, k and v of some rows after norm and rotation: `[T][H][Hd]`, `[T][K][Hd]`, `[T][K][Hd]`.
+/// RMS norm of queries and keys.
+#[derive(Clone, Debug)]
+pub struct HeadNorm {
+    /// Of queries, then of keys.
+    pub weights: Vec<f32>,
+    pub whole_row: bool,
+    pub after_rope: bool,
+    pub eps: f32,
+}
+
+/// q, k and v of some rows as attention wants them, and the rows' gates: `[T][H][Hk]`, `[T][K][Hk]`, `[T][K][Hv]`, `[T][..]`.
+#[derive(Clone, Debug, Default)]
 pub struct Prepared {
     pub q: Vec<Vec<Vec<f64>>>,
     pub k: Vec<Vec<Vec<f64>>>,
     pub v: Vec<Vec<Vec<f64>>>,
+    pub gates: Vec<Vec<f64>>,
 }
 
-fn normed(x: &[f64], w: &[f32], eps: f32) -> Vec<f64> {
+fn normed(x: &[f64], w: Option<&[f32]>, eps: f32) -> Vec<f64> {
     let mean = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
     let scale = 1.0 / (mean + f64::from(eps)).sqrt();
-    x.iter().zip(w).map(|(v, w)| v * scale * f64::from(*w)).collect()
+    let weight = |i: usize| w.map_or(1.0, |w| f64::from(w[i]));
+    x.iter().enumerate().map(|(i, v)| v * scale * weight(i)).collect()
 }
 
 impl Heads {
+    /// Elements of a row of q, k, v and gates.
+    pub fn width(&self) -> usize {
+        let gates = match self.gate {
+            None => 0,
+            Some(HeadGate::PerHead) => self.heads,
+            Some(HeadGate::PerElement) => self.heads * self.value_dim,
+        };
+        self.heads * self.key_dim + self.kv() * (self.key_dim + self.value_dim) + gates
+    }
+
+    fn kv(&self) -> usize {
+        if self.appends { self.kv_heads } else { 0 }
+    }
+
     /// A head's vector, rotated to a position (Su et al. 2021).
     pub fn rotated(&self, x: &[f64], pos: usize) -> Vec<f64> {
         let mut y = x.to_vec();
@@ -43,56 +85,84 @@ impl Heads {
         y
     }
 
-    /// Rows of q, k and v side by side, made ready; the first row is at position `pos`.
+    /// Queries, or keys, of a row: heads after norm and rotation. `first`: where their norm's weights begin.
+    fn ready(&self, x: &[f64], first: usize, pos: usize) -> Vec<Vec<f64>> {
+        let rotated = |x: &[f64]| x.chunks_exact(self.key_dim).flat_map(|h| self.rotated(h, pos)).collect::<Vec<_>>();
+        let norm = |x: &[f64]| match &self.norm {
+            None => x.to_vec(),
+            Some(n) if n.whole_row => normed(x, Some(&n.weights[first..first + x.len()]), n.eps),
+            Some(n) => {
+                let w = &n.weights[first..first + self.key_dim];
+                x.chunks_exact(self.key_dim).flat_map(|h| normed(h, Some(w), n.eps)).collect()
+            }
+        };
+        let after = self.norm.as_ref().is_some_and(|n| n.after_rope);
+        let y = if after { norm(&rotated(x)) } else { rotated(&norm(x)) };
+        y.chunks_exact(self.key_dim).map(<[f64]>::to_vec).collect()
+    }
+
+    /// Rows of q, k, v and gates side by side, made ready; the first row is at position `pos`.
     pub fn prepare(&self, rows: &[f32], pos: usize) -> Prepared {
-        let hd = self.head_dim;
-        let mut out = Prepared { q: Vec::new(), k: Vec::new(), v: Vec::new() };
-        for (t, row) in rows.chunks_exact((self.heads + 2 * self.kv_heads) * hd).enumerate() {
-            let head = |h: usize| row[h * hd..(h + 1) * hd].iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-            let ready = |h: usize, is_q: bool| {
-                let x = match &self.head_norm {
-                    Some((q, k, eps)) => normed(&head(h), if is_q { q } else { k }, *eps),
-                    None => head(h),
-                };
-                self.rotated(&x, pos + t)
-            };
-            out.q.push((0..self.heads).map(|h| ready(h, true)).collect());
-            out.k.push((0..self.kv_heads).map(|h| ready(self.heads + h, false)).collect());
-            out.v.push((0..self.kv_heads).map(|h| head(self.heads + self.kv_heads + h)).collect());
+        let mut out = Prepared::default();
+        let (q_end, k_size) = (self.heads * self.key_dim, self.kv() * self.key_dim);
+        let gates = q_end + k_size + self.kv() * self.value_dim;
+        let whole = self.norm.as_ref().is_some_and(|n| n.whole_row);
+        for (t, row) in rows.chunks_exact(self.width()).enumerate() {
+            let wide: Vec<f64> = row.iter().map(|v| f64::from(*v)).collect();
+            let most = self.clamp.map_or(f64::INFINITY, f64::from);
+            let x: Vec<f64> = wide.iter().map(|v| v.clamp(-most, most)).collect();
+            let mut q = self.ready(&x[..q_end], 0, pos + t);
+            if let Some((by, length)) = self.growth {
+                let grown = 1.0 + f64::from(by) * (1.0 + ((pos + t) / length) as f64).ln();
+                q.iter_mut().flatten().for_each(|v| *v *= grown);
+            }
+            out.q.push(q);
+            out.gates.push(wide[gates..].to_vec());
+            if self.appends {
+                out.k.push(self.ready(&x[q_end..q_end + k_size], if whole { q_end } else { self.key_dim }, pos + t));
+                let values = x[q_end + k_size..gates].chunks_exact(self.value_dim);
+                out.v.push(values.map(|v| self.value_norm.map_or(v.to_vec(), |eps| normed(v, None, eps))).collect());
+            }
         }
         out
     }
-}
 
-/// Causal attention of rows `q` at positions from `pos` on, over all keys and values up to theirs. `[T * H * Hd]`
-pub fn attention(
-    q: &[Vec<Vec<f64>>],
-    pos: usize,
-    k: &[Vec<Vec<f64>>],
-    v: &[Vec<Vec<f64>>],
-    window: Option<usize>,
-) -> Vec<f64> {
-    let mut y = Vec::new();
-    for (t, heads) in q.iter().enumerate() {
-        let last = pos + t;
-        let first = window.map_or(0, |w| (last + 1).saturating_sub(w));
-        for (h, q) in heads.iter().enumerate() {
-            let kv = h / (heads.len() / k[0].len());
-            let score = |s: usize| q.iter().zip(&k[s][kv]).map(|(a, b)| a * b).sum::<f64>() / (q.len() as f64).sqrt();
-            let scores: Vec<f64> = (first..=last).map(score).collect();
-            let most = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(*s));
-            let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
-            let sum: f64 = weights.iter().sum();
-            let mut out = vec![0.0; q.len()];
-            for (i, w) in weights.iter().enumerate() {
-                for (out, v) in out.iter_mut().zip(&v[first + i][kv]) {
-                    *out += w / sum * v;
+    /// Causal attention of rows `new` at positions from `pos` on, over all keys and values up to theirs. `[T * H * Hv]`
+    pub fn attention(&self, new: &Prepared, pos: usize, k: &[Vec<Vec<f64>>], v: &[Vec<Vec<f64>>]) -> Vec<f64> {
+        let mut y = Vec::new();
+        for (t, heads) in new.q.iter().enumerate() {
+            let last = pos + t;
+            let first = self.window.map_or(0, |w| (last + 1).saturating_sub(w));
+            for (h, q) in heads.iter().enumerate() {
+                let kv = h / (self.heads / self.kv_heads);
+                let score = |s: usize| {
+                    let score = q.iter().zip(&k[s][kv]).map(|(a, b)| a * b).sum::<f64>() * f64::from(self.scale);
+                    self.soft_cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+                };
+                let mut scores: Vec<f64> = (first..=last).map(score).collect();
+                scores.extend(self.sinks.iter().map(|s| f64::from(s[h])));
+                let most = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(*s));
+                let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                let mut out = vec![0.0; self.value_dim];
+                for (w, v) in weights.iter().zip(&v[first..=last]) {
+                    for (out, v) in out.iter_mut().zip(&v[kv]) {
+                        *out += w / sum * v;
+                    }
                 }
+                for (i, out) in out.iter_mut().enumerate() {
+                    let gate = match self.gate {
+                        None => continue,
+                        Some(HeadGate::PerHead) => new.gates[t][h],
+                        Some(HeadGate::PerElement) => new.gates[t][h * self.value_dim + i],
+                    };
+                    *out /= 1.0 + (-gate).exp();
+                }
+                y.extend(out);
             }
-            y.extend(out);
         }
+        y
     }
-    y
 }
 
 /// Columns of rows: the values, how many there are in a row, the first that counts.

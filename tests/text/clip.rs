@@ -3,7 +3,7 @@
 
 use super::{golden, ids, random, random_text};
 use inkstone::Result;
-use inkstone::text::{Chunk, ClipTokenizer, Prompt, pad_chunks};
+use inkstone::text::{Chunk, ClipTokenizer, WeightedPrompt, pad_chunks};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -63,9 +63,9 @@ fn encode(tokenizer: &ClipTokenizer, text: &str) -> Vec<u32> {
 }
 
 /// A text without syntax.
-fn plain(text: &str) -> Prompt {
+fn plain(text: &str) -> WeightedPrompt {
     let section = Some((text.to_string(), 1.0)).into_iter().filter(|(text, _)| !text.is_empty());
-    Prompt { sections: vec![section.collect()], loras: Vec::new() }
+    WeightedPrompt { sections: vec![section.collect()], loras: Vec::new() }
 }
 
 /// What transformers says of `prompts`: the special tokens, the ids of each, and some of them padded and cut off.
@@ -139,7 +139,7 @@ fn weights_and_breaks_agree_with_another_parser() {
     assert!(cases.len() > 40);
     for case in cases {
         let text = case[0].as_str().unwrap();
-        let prompt = Prompt::parse(text);
+        let prompt = WeightedPrompt::parse(text);
         let wanted = case[1].as_array().unwrap();
         assert_eq!(prompt.sections.len(), wanted.len(), "{text:?}");
         for (section, wanted) in prompt.sections.iter().zip(wanted) {
@@ -158,7 +158,7 @@ fn weights_and_breaks_agree_with_another_parser() {
 #[test]
 fn loras_are_taken_out() {
     let read = |text: &str| {
-        let prompt = Prompt::parse(text);
+        let prompt = WeightedPrompt::parse(text);
         let text: String = prompt.sections.concat().into_iter().map(|(text, _)| text).collect();
         (text, prompt.loras.into_iter().map(|(name, scale)| format!("{name} {scale}")).collect::<Vec<_>>())
     };
@@ -179,7 +179,7 @@ fn loras_are_taken_out() {
     ] {
         assert_eq!(read(text), (rest.to_string(), loras.iter().map(|l| l.to_string()).collect()), "{text:?}");
     }
-    assert_eq!(Prompt::parse("(x<lora:a:2>:1.5)").sections, [vec![("x".to_string(), 1.5)]]);
+    assert_eq!(WeightedPrompt::parse("(x<lora:a:2>:1.5)").sections, [vec![("x".to_string(), 1.5)]]);
 }
 
 #[test]
@@ -197,13 +197,13 @@ fn chunks_are_full_weighted_and_equally_many() {
     for (n, wanted) in
         [(0, &[0][..]), (1, &[1]), (74, &[74]), (75, &[75]), (76, &[75, 1]), (150, &[75, 75]), (151, &[75, 75, 1])]
     {
-        let chunks = Prompt::parse(&words(n)).chunks(&tokenizer);
+        let chunks = WeightedPrompt::parse(&words(n)).chunks(&tokenizer);
         let found: Vec<&[u32]> = chunks.iter().map(|c| &c.ids[..]).collect();
         assert_eq!(found, wanted.iter().map(|&n| full(n)).collect::<Vec<_>>(), "{n} words");
         assert!(chunks.iter().all(|c| c.weights == [1.0; 77]));
     }
     // Weights go where their tokens go, over the end of a chunk too; what frames them has none.
-    let chunks = Prompt::parse(&format!("a ({}:1.5) a", words(80))).chunks(&tokenizer);
+    let chunks = WeightedPrompt::parse(&format!("a ({}:1.5) a", words(80))).chunks(&tokenizer);
     let weights: Vec<f32> = chunks.iter().flat_map(|c| c.weights[1..76].to_vec()).collect();
     assert_eq!(
         (chunks.len(), &weights[..2], &weights[2..81], &weights[81..]),
@@ -212,7 +212,7 @@ fn chunks_are_full_weighted_and_equally_many() {
     assert!(chunks.iter().all(|c| c.weights[0] == 1.0 && c.weights[76] == 1.0 && c.ids[76] == eos));
     // A break ends a chunk. Nothing before one is a chunk as well; nothing behind the last one is not.
     let sizes = |text: &str| -> Vec<usize> {
-        let chunks = Prompt::parse(text).chunks(&tokenizer);
+        let chunks = WeightedPrompt::parse(text).chunks(&tokenizer);
         chunks.iter().map(|c| c.ids.iter().filter(|&&id| id == a).count()).collect()
     };
     assert_eq!(sizes("a BREAK a a"), [1, 2]);
@@ -221,7 +221,7 @@ fn chunks_are_full_weighted_and_equally_many() {
         [sizes("BREAK a"), sizes("a BREAK"), sizes("BREAK"), sizes("a BREAK BREAK a")],
         [vec![0, 1], vec![1], vec![0], vec![1, 0, 1]]
     );
-    let mut chunks = Prompt::parse("a").chunks(&tokenizer);
+    let mut chunks = WeightedPrompt::parse("a").chunks(&tokenizer);
     pad_chunks(&mut chunks, 3, &tokenizer);
     let empty = Chunk { ids: full(0), weights: vec![1.0; 77] };
     assert_eq!(chunks, [Chunk { ids: full(1), weights: vec![1.0; 77] }, empty.clone(), empty]);
@@ -231,7 +231,7 @@ fn chunks_are_full_weighted_and_equally_many() {
     let mut short = small();
     short.limit(5);
     short.set_pad(0);
-    let chunks = Prompt::parse("a a a a").chunks(&short);
+    let chunks = WeightedPrompt::parse("a a a a").chunks(&short);
     assert_eq!(
         chunks.iter().map(|c| c.ids.clone()).collect::<Vec<_>>(),
         [vec![bos, a, a, a, eos], vec![bos, a, eos, 0, 0]]
@@ -289,7 +289,7 @@ fn hostile_prompts() {
     for text in &texts {
         let head: String = text.chars().take(20).collect();
         let start = Instant::now();
-        let prompt = Prompt::parse(text);
+        let prompt = WeightedPrompt::parse(text);
         let took = start.elapsed();
         assert!(took < Duration::from_secs(5), "{head}: {took:?}");
         assert!(!prompt.sections.is_empty());
@@ -311,7 +311,7 @@ fn hostile_prompts() {
     for _ in 0..5_000 {
         let text: String =
             (0..random(&mut seed) % 30).map(|_| parts[random(&mut seed) as usize % parts.len()]).collect();
-        let prompt = Prompt::parse(&text);
+        let prompt = WeightedPrompt::parse(&text);
         assert!(prompt.sections.iter().flatten().all(|(t, weight)| !t.is_empty() && weight.is_finite()), "{text:?}");
         prompt.chunks(&tokenizer);
     }

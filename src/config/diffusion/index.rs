@@ -1,32 +1,33 @@
 //! `model_index.json` of diffusers: which pipeline a folder holds, and of which parts.
 
-use super::fields::{Fields, Value};
+use super::settings::Settings;
 use crate::{Error, Result};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What pipelines have in common, whether they start from text, a picture or a part of one.
+/// Families of pipelines; text, a picture or a part of one to start from make no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub enum PipelineFamily {
     /// Stable Diffusion 1 and 2 and what was made of them.
     Sd,
     /// Stable Diffusion XL: two text encoders, sizes and pooled text beside the time.
     Sdxl,
 }
 
-impl Family {
-    /// Whether it is [`Family::Sdxl`].
+impl PipelineFamily {
+    /// Returns whether it is [`PipelineFamily::Sdxl`].
     pub fn is_xl(self) -> bool {
-        self == Family::Sdxl
+        self == PipelineFamily::Sdxl
     }
 }
 
-/// What a folder holds.
+/// The index of a folder: its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PipelineIndex {
     /// Its class, such as `StableDiffusionPipeline`.
     pub class: String,
     /// The kind of that class.
-    pub family: Family,
+    pub family: PipelineFamily,
     /// The model's name, where the file tells it; else empty.
     pub name: String,
     /// Parts, by folder, with their classes. Those that are null are left out.
@@ -36,18 +37,19 @@ pub struct PipelineIndex {
 }
 
 /// Pipelines whose models can be painted with.
-const PIPELINES: [(&str, Family); 8] = [
-    ("StableDiffusionPipeline", Family::Sd),
-    ("StableDiffusionImg2ImgPipeline", Family::Sd),
-    ("StableDiffusionInpaintPipeline", Family::Sd),
-    ("LatentConsistencyModelPipeline", Family::Sd),
-    ("LatentConsistencyModelImg2ImgPipeline", Family::Sd),
-    ("StableDiffusionXLPipeline", Family::Sdxl),
-    ("StableDiffusionXLImg2ImgPipeline", Family::Sdxl),
-    ("StableDiffusionXLInpaintPipeline", Family::Sdxl),
+const PIPELINES: [(&str, PipelineFamily); 8] = [
+    ("StableDiffusionPipeline", PipelineFamily::Sd),
+    ("StableDiffusionImg2ImgPipeline", PipelineFamily::Sd),
+    ("StableDiffusionInpaintPipeline", PipelineFamily::Sd),
+    ("LatentConsistencyModelPipeline", PipelineFamily::Sd),
+    ("LatentConsistencyModelImg2ImgPipeline", PipelineFamily::Sd),
+    ("StableDiffusionXLPipeline", PipelineFamily::Sdxl),
+    ("StableDiffusionXLImg2ImgPipeline", PipelineFamily::Sdxl),
+    ("StableDiffusionXLInpaintPipeline", PipelineFamily::Sdxl),
 ];
 
-/// Parts that a pipeline needs, with the classes that there are; none: any. The last two are for [`Family::Sdxl`].
+/// Parts that a pipeline needs, with the classes that there are; none: any. The last two are for
+/// [`PipelineFamily::Sdxl`].
 const PARTS: [(&str, &[&str]); 7] = [
     ("unet", &["UNet2DConditionModel"]),
     ("vae", &["AutoencoderKL", "AutoencoderTiny"]),
@@ -58,14 +60,26 @@ const PARTS: [(&str, &[&str]); 7] = [
     ("tokenizer_2", &[]),
 ];
 
+/// Entries of the file besides its parts.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Index {
+    #[serde(rename = "_class_name")]
+    class: Option<String>,
+    #[serde(rename = "_name_or_path")]
+    name: String,
+    #[serde(rename = "force_zeros_for_empty_prompt")]
+    zeros: Option<bool>,
+}
+
 impl PipelineIndex {
-    /// From the text of `model_index.json`; `file` names it in errors.
+    /// Reads the text of `model_index.json`; `file` names it in errors.
     ///
     /// [`Error::Unsupported`] for other pipelines and for parts of other classes; [`Error::Format`] for what is no such
     /// file and where a part is missing.
     pub fn parse(text: &[u8], file: &str) -> Result<Self> {
-        let f = Fields::parse(text, file)?;
-        let Some(class) = f.text("_class_name")? else {
+        let settings = Settings::parse(text, file)?;
+        let Index { class: Some(class), name, zeros } = settings.read()? else {
             return Err(Error::format(file, "`_class_name` is not there: this is not a pipeline's model_index.json"));
         };
         let Some(&(_, family)) = PIPELINES.iter().find(|(name, _)| *name == class) else {
@@ -73,17 +87,10 @@ impl PipelineIndex {
             let known = known.join(", ");
             return Err(Error::unsupported(format!("{file}: `{class}` is not supported; choose one of {known}")));
         };
+        // Each is a library and a class.
         let mut components = BTreeMap::new();
-        for (part, value) in f.entries() {
-            // A library and a class.
-            if let Value::List(list) = value
-                && let [Value::Text(_), Value::Text(class)] = &list[..]
-            {
-                components.insert(part.to_string(), class.clone());
-            } else {
-                // Of a part that comes twice the last counts.
-                components.remove(part);
-            }
+        for (part, class) in settings.pairs() {
+            components.insert(part.to_string(), class);
         }
         let parts = if family.is_xl() { &PARTS[..] } else { &PARTS[..5] };
         for (part, classes) in parts {
@@ -98,13 +105,7 @@ impl PipelineIndex {
                 return Err(Error::unsupported(what));
             }
         }
-        let zeros = f.flag("force_zeros_for_empty_prompt")?.unwrap_or(true);
-        Ok(PipelineIndex {
-            class: class.to_string(),
-            family,
-            name: f.text("_name_or_path")?.unwrap_or_default().to_string(),
-            force_zeros_for_empty_prompt: family.is_xl() && zeros,
-            components,
-        })
+        let force_zeros_for_empty_prompt = family.is_xl() && zeros.unwrap_or(true);
+        Ok(PipelineIndex { class, family, name, components, force_zeros_for_empty_prompt })
     }
 }

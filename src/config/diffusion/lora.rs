@@ -2,11 +2,12 @@
 //!
 //! Three spellings are in use. That of kohya's scripts joins the parts of a name by underscores
 //! (`lora_unet_down_blocks_0_...to_q.lora_down.weight`), and for SDXL takes the names of the original code
-//! (`lora_unet_input_blocks_4_1_...`). PEFT and diffusers keep dots (`unet.down_blocks.0...to_q.lora_A.weight`), and older
-//! diffusers say `...attn1.processor.to_q_lora.down.weight`. So names are compared with dots and underscores alike.
+//! (`lora_unet_input_blocks_4_1_...`). PEFT and diffusers keep dots (`unet.down_blocks.0...to_q.lora_A.weight`), and
+//! older diffusers say `...attn1.processor.to_q_lora.down.weight`. So names are compared with dots and underscores
+//! alike.
 
-use super::fields::Fields;
 use super::names::Table;
+use super::settings::Settings;
 use crate::format::TensorInfo;
 use crate::format::safetensors::SafeTensors;
 use crate::{Error, Result};
@@ -27,16 +28,16 @@ pub struct LoraPair {
     pub alpha_value: Option<f32>,
 }
 
-/// What a LoRA file changes.
+/// The changes in a LoRA file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lora {
+pub struct LoraPairs {
     /// Each weight once, sorted.
     pub pairs: Vec<LoraPair>,
     /// Tensors for weights that the model has not, in the order of the file.
     pub unmatched: Vec<String>,
 }
 
-/// What a tensor of a pair is.
+/// The role of a tensor in its pair.
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Down,
@@ -59,7 +60,7 @@ const ROLES: [(&str, Role); 11] = [
     (".alpha", Role::Alpha),
 ];
 
-/// What only tensors of other kinds of adapters have in their names (`$` is the end), and what these are.
+/// Words that only tensors of other kinds of adapters have in their names (`$` is the end), and these kinds.
 const OTHERS: [(&str, &str); 15] = [
     (".hada_", "a LoHa"),
     (".lokr_", "a LoKr"),
@@ -78,7 +79,7 @@ const OTHERS: [(&str, &str); 15] = [
     (".set_weight", "an adapter with whole weights"),
 ];
 
-/// What names begin with, and the part of the model that it stands for.
+/// Beginnings of names, and the parts of the model that they stand for.
 const PARTS: [(&str, &str); 11] = [
     ("lora_unet_", "unet"),
     ("lora_te_", "text_encoder"),
@@ -101,8 +102,9 @@ struct Draft<'a> {
     alpha: Option<&'a TensorInfo>,
 }
 
-impl Lora {
-    /// The pairs in the header of a LoRA file, called `name` in errors, for a model whose weights have the names `model`.
+impl LoraPairs {
+    /// Finds the pairs in the header of a LoRA file, called `name` in errors, for a model whose weights have the names
+    /// `model`.
     ///
     /// [`Error::Unsupported`] for other kinds of adapters, and if nothing in the file fits the model; [`Error::Format`]
     /// for pairs that lack a half, and [`Error::Shape`] for halves that do not fit each other.
@@ -144,16 +146,16 @@ impl Lora {
         }
         let pairs =
             drafts.into_iter().map(|(target, draft)| draft.pair(target, &alphas, name)).collect::<Result<_>>()?;
-        Ok(Lora { pairs, unmatched })
+        Ok(LoraPairs { pairs, unmatched })
     }
 }
 
-/// A tensor's name without that of PEFT's adapter.
+/// Strips the name of PEFT's adapter from a tensor's.
 fn plain(key: &str) -> String {
     key.replace(".default", "")
 }
 
-/// What a tensor is and of which layer, by its plain name.
+/// Finds a tensor's role and layer by its plain name.
 fn role(plain: &str) -> Option<(&str, Role)> {
     ROLES.iter().find_map(|(end, role)| Some((plain.strip_suffix(end)?, *role)))
 }
@@ -181,8 +183,8 @@ impl Draft<'_> {
     }
 }
 
-/// The model's weights by all the names that they go by, dots as underscores: that of diffusers, the original one, and
-/// without what some leave out.
+/// Returns the model's weights by all the names that they go by, dots as underscores: that of diffusers, the original
+/// one, and without what some leave out.
 fn targets<'m>(model: impl Iterator<Item = &'m str>) -> HashMap<String, &'m str> {
     let mut targets = HashMap::new();
     let names: Vec<&str> = model.filter(|name| name.ends_with(".weight")).collect();
@@ -225,7 +227,7 @@ fn flat(name: &str) -> String {
     name.replace('.', "_")
 }
 
-/// The original name of a UNet's layer. Blocks are numbered through; there is one more for each downsampler.
+/// Returns the original name of a UNet's layer. Blocks are numbered through; there is one more for each downsampler.
 fn original(stem: &str, before: &BTreeMap<String, usize>, names: &[&str]) -> Option<String> {
     if let Some(once) = Table::Once.original(stem) {
         return Some(once.to_string());
@@ -263,32 +265,36 @@ fn original(stem: &str, before: &BTreeMap<String, usize>, names: &[&str]) -> Opt
     }
 }
 
-/// The weight that `stem` names.
+/// Returns the weight that `stem` names.
 fn find<'m>(targets: &HashMap<String, &'m str>, stem: &str) -> Option<&'m str> {
     let stem = stem.strip_prefix("base_model.model.").unwrap_or(stem).replace(".processor", "");
     let (part, rest) = PARTS.iter().find_map(|(prefix, part)| Some((part, stem.strip_prefix(prefix)?)))?;
     targets.get(&format!("{part}_{}", flat(rest))).copied()
 }
 
-/// What the metadata say of a part's pairs.
+/// Settings of a part's pairs in the metadata.
 struct Rank {
     alpha: f32,
     stable: bool,
 }
 
-/// Alphas by the model's parts, from the settings that newer diffusers write beside the tensors.
+/// Returns the alphas by the model's parts, from the settings that newer diffusers write beside the tensors.
 fn metadata<'a>(metadata: &'a BTreeMap<String, String>, name: &str) -> Result<BTreeMap<&'a str, Rank>> {
     let mut alphas = BTreeMap::new();
     let Some(text) = metadata.get("lora_adapter_metadata") else { return Ok(alphas) };
-    let f = Fields::parse(text.as_bytes(), name)?;
+    let settings = Settings::parse(text.as_bytes(), name)?;
     for part in ["unet", "text_encoder", "text_encoder_2"] {
         let key = |what: &str| format!("{part}.{what}");
-        f.refuse(&[(&key("alpha_pattern"), "null"), (&key("use_dora"), "false"), (&key("lora_bias"), "false")])?;
-        if let Some(alpha) = f.number(&key("lora_alpha"))? {
+        settings.refuse(&[
+            (&key("alpha_pattern"), "null"),
+            (&key("use_dora"), "false"),
+            (&key("lora_bias"), "false"),
+        ])?;
+        if let Some(alpha) = settings.get::<f64>(&key("lora_alpha"))? {
             if !(alpha as f32).is_finite() {
                 return Err(Error::format(name, format!("`{part}.lora_alpha` is {alpha}: the file is damaged")));
             }
-            let stable = f.flag(&key("use_rslora"))?.unwrap_or(false);
+            let stable = settings.get::<bool>(&key("use_rslora"))?.unwrap_or(false);
             alphas.insert(part, Rank { alpha: alpha as f32, stable });
         }
     }

@@ -2,11 +2,11 @@
 //! changes.
 
 pub mod clip;
-mod fields;
 pub mod index;
 pub mod ldm;
 pub mod lora;
 pub mod names;
 pub mod scheduler;
+mod settings;
 pub mod unet;
 pub mod vae;

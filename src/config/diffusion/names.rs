@@ -1,7 +1,7 @@
 //! Names of tensors: those of diffusers folders, and the original ones that single-file checkpoints and LoRAs use.
 
-/// The name by which a model asks for the tensor that a folder's `part` stores as `name`: after the part's own name, in
-/// the present spelling. `None` for what is no weight.
+/// Returns the name by which a model asks for the tensor that a folder's `part` stores as `name`: after the part's own
+/// name, in the present spelling. `None` for what is no weight.
 ///
 /// Older files call the projections of a VAE's attention `query`, `key`, `value` and `proj_attn`; newer ones leave
 /// `text_model` out where there is nothing beside it.
@@ -16,7 +16,7 @@ pub fn canonical(part: &str, name: &str) -> Option<String> {
     Some(format!("{part}.{head}{}", renamed.as_deref().unwrap_or(stem)))
 }
 
-/// What is in a residual block of a UNet: the original name, and that of diffusers.
+/// Layers of a residual block of a UNet: the original name, and that of diffusers.
 const RESNET: [(&str, &str); 6] = [
     ("in_layers.0", "norm1"),
     ("in_layers.2", "conv1"),
@@ -26,7 +26,7 @@ const RESNET: [(&str, &str); 6] = [
     ("skip_connection", "conv_shortcut"),
 ];
 
-/// What a UNet has once.
+/// Layers that a UNet has once.
 const ONCE: [(&str, &str); 8] = [
     ("time_embed.0", "time_embedding.linear_1"),
     ("time_embed.2", "time_embedding.linear_2"),
@@ -38,7 +38,7 @@ const ONCE: [(&str, &str); 8] = [
     ("out.2", "conv_out"),
 ];
 
-/// What is in the attention of a VAE: the original name and those of older diffusers, and the present one.
+/// Layers of a VAE's attention: the original name and those of older diffusers, and the present one.
 const ATTENTION: [(&str, &str); 9] = [
     ("norm", "group_norm"),
     ("q", "to_q"),
@@ -51,7 +51,7 @@ const ATTENTION: [(&str, &str); 9] = [
     ("proj_attn", "to_out.0"),
 ];
 
-/// What is in a layer of an OpenCLIP text tower, but for `in_proj`, which holds three in one.
+/// Parts of a layer of an OpenCLIP text tower, but for `in_proj`, which holds three in one.
 const OPEN_CLIP: [(&str, &str); 5] = [
     ("ln_1", "layer_norm1"),
     ("ln_2", "layer_norm2"),
@@ -79,19 +79,19 @@ impl Table {
         }
     }
 
-    /// From an original name `stem.weight` (or bias) to that of diffusers.
+    /// Converts an original name `stem.weight` (or bias) to that of diffusers.
     pub fn find(self, name: &str) -> Option<String> {
         let (stem, kind) = name.rsplit_once('.')?;
         self.rows().iter().find(|(from, _)| *from == stem).map(|(_, to)| format!("{to}.{kind}"))
     }
 
-    /// From a stem of diffusers to the original one.
+    /// Converts a stem of diffusers to the original one.
     pub fn original(self, stem: &str) -> Option<&'static str> {
         self.rows().iter().find(|(_, to)| *to == stem).map(|(from, _)| *from)
     }
 }
 
-/// The number that a name begins with, and what follows its dot.
+/// Returns the number that a name begins with, and what follows its dot.
 pub(super) fn number(name: &str) -> Option<(usize, &str)> {
     let (digits, rest) = name.split_once('.')?;
     let plain = digits.len() < 4 && (digits == "0" || !digits.starts_with('0'));

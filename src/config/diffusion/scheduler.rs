@@ -1,20 +1,25 @@
 //! `scheduler/scheduler_config.json` of diffusers: how a model was trained, and which sampler its authors chose.
 
-use super::fields::Fields;
+use super::settings::Settings;
 use crate::config::language::wrong;
+use crate::format::variants;
 use crate::{Error, Result};
+use serde::{Deserialize, Deserializer};
 
-/// What a model predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The value that a model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Prediction {
     /// The noise.
+    #[serde(rename = "epsilon")]
     Epsilon,
     /// The velocity: sqrt(alpha) * noise - sqrt(1 - alpha) * picture (Salimans and Ho 2022).
+    #[serde(rename = "v_prediction")]
     V,
 }
 
 /// Which of the timesteps of training are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Spacing {
     /// Multiples of the stride, from the first on.
     Leading,
@@ -25,21 +30,25 @@ pub enum Spacing {
 }
 
 /// How the noise of training grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BetaSchedule {
     /// Evenly.
     Linear,
     /// Its square root does.
     ScaledLinear,
     /// As a squared cosine (Nichol and Dhariwal 2021).
+    #[serde(rename = "squaredcos_cap_v2")]
     SquaredCos,
 }
 
-/// A scheduler's settings. `None` where the file says nothing: samplers differ in what they mean by that, and a model may
-/// be sampled by another one than its file names.
-#[derive(Debug, Clone, PartialEq)]
+/// A scheduler's settings. `None` where the file says nothing: samplers differ in what they mean by that, and a model
+/// may be sampled by another one than its file names.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct SchedulerConfig {
     /// The class in diffusers, such as `PNDMScheduler`.
+    #[serde(rename = "_class_name")]
     pub class: String,
     /// Timesteps of training.
     pub num_train_timesteps: usize,
@@ -48,12 +57,15 @@ pub struct SchedulerConfig {
     /// The variance added at the last timestep.
     pub beta_end: Option<f64>,
     /// How it grows between them.
+    #[serde(deserialize_with = "variants::read_some")]
     pub beta_schedule: Option<BetaSchedule>,
     /// The variance added at each timestep, in place of the three above.
     pub trained_betas: Option<Vec<f64>>,
-    /// What the model predicts.
+    /// The value that the model predicts.
+    #[serde(rename = "prediction_type", deserialize_with = "variants::read")]
     pub prediction: Prediction,
     /// Which timesteps are taken.
+    #[serde(rename = "timestep_spacing", deserialize_with = "variants::read_some")]
     pub spacing: Option<Spacing>,
     /// Added to every timestep of [`Spacing::Leading`].
     pub steps_offset: i64,
@@ -74,6 +86,7 @@ pub struct SchedulerConfig {
     /// Whether the last step is always of first order.
     pub euler_at_final: bool,
     /// Whether the last noise level is that of the first timestep instead of zero.
+    #[serde(rename = "final_sigmas_type", deserialize_with = "is_sigma_min")]
     pub final_sigma_min: bool,
     /// Below this half logarithm of the ratio of signal to noise no step is taken.
     pub lambda_min_clipped: f64,
@@ -85,94 +98,28 @@ pub struct SchedulerConfig {
     pub variance_type: Option<String>,
     /// Timesteps that a latent consistency model was distilled from.
     pub original_inference_steps: usize,
-    /// What a latent consistency model multiplies timesteps by.
+    /// The factor of timesteps in a latent consistency model.
     pub timestep_scaling: f64,
     /// Whether the pipeline is one of latent consistency models, which change images in their own way. (No file of the
     /// scheduler says so: false, until whoever knows the pipeline sets it.)
+    #[serde(skip)]
     pub consistency: bool,
 }
 
-/// What may not be set, with what leaving it out means.
-const PLAIN: [(&str, &str); 11] = [
-    ("disable_corrector", "null"),
-    ("interpolation_type", "linear"),
-    ("predict_x0", "true"),
-    ("shift_terminal", "null"),
-    ("solver_p", "null"),
-    ("thresholding", "false"),
-    ("timestep_type", "discrete"),
-    ("use_beta_sigmas", "false"),
-    ("use_exponential_sigmas", "false"),
-    ("use_flow_sigmas", "false"),
-    ("use_lu_lambdas", "false"),
-];
-
-impl SchedulerConfig {
-    /// From the text of a diffusers `scheduler_config.json`; `file` names it in errors.
-    ///
-    /// [`Error::Unsupported`] for models trained by other rules and for settings that are not there; [`Error::Format`]
-    /// for what is no such file and for numbers that cannot be. Any class is accepted: another sampler may be asked for.
-    pub fn from_json(text: &[u8], file: &str) -> Result<Self> {
-        let f = Fields::parse(text, file)?;
-        let class = f.text("_class_name")?.unwrap_or_default().to_string();
-        if ["FlowM", "EDM", "SCM", "VQ", "CM"].iter().any(|other| class.starts_with(other)) {
-            let what = format!("{file}: models made for {class} are trained by other rules and not supported");
-            return Err(Error::unsupported(format!("{what}; choose a Stable Diffusion model")));
-        }
-        f.refuse(&PLAIN)?;
-        let one = |key: &str, names: &[&str]| -> Result<Option<usize>> {
-            let Some(name) = f.text(key)? else { return Ok(None) };
-            let what =
-                || format!("{file}: `{key}` {name} is not supported; choose a model with {}", names.join(" or "));
-            names.iter().position(|n| *n == name).map(Some).ok_or_else(|| Error::unsupported(what()))
-        };
-        let text = |key: &str| f.text(key).map(|text| text.map(str::to_string));
-        let config = SchedulerConfig {
-            num_train_timesteps: f.count("num_train_timesteps")?.unwrap_or(1000),
-            beta_start: f.number("beta_start")?,
-            beta_end: f.number("beta_end")?,
-            beta_schedule: one("beta_schedule", &["linear", "scaled_linear", "squaredcos_cap_v2"])?
-                .map(|i| [BetaSchedule::Linear, BetaSchedule::ScaledLinear, BetaSchedule::SquaredCos][i]),
-            trained_betas: f.numbers("trained_betas")?,
-            prediction: one("prediction_type", &["epsilon", "v_prediction"])?
-                .map_or(Prediction::Epsilon, |i| [Prediction::Epsilon, Prediction::V][i]),
-            spacing: one("timestep_spacing", &["leading", "trailing", "linspace"])?
-                .map(|i| [Spacing::Leading, Spacing::Trailing, Spacing::Linspace][i]),
-            steps_offset: whole(&f, "steps_offset", file)?,
-            set_alpha_to_one: f.flag("set_alpha_to_one")?,
-            use_karras_sigmas: f.flag("use_karras_sigmas")?.unwrap_or(false),
-            rescale_betas_zero_snr: f.flag("rescale_betas_zero_snr")?.unwrap_or(false),
-            solver_order: f.count("solver_order")?.unwrap_or(2),
-            solver_type: text("solver_type")?,
-            algorithm_type: text("algorithm_type")?,
-            lower_order_final: f.flag("lower_order_final")?.unwrap_or(true),
-            euler_at_final: f.flag("euler_at_final")?.unwrap_or(false),
-            final_sigma_min: one("final_sigmas_type", &["zero", "sigma_min"])? == Some(1),
-            lambda_min_clipped: f.number("lambda_min_clipped")?.unwrap_or(f64::NEG_INFINITY),
-            sigma_min: f.number("sigma_min")?,
-            sigma_max: f.number("sigma_max")?,
-            variance_type: text("variance_type")?,
-            original_inference_steps: f.count("original_inference_steps")?.unwrap_or(50),
-            timestep_scaling: f.number("timestep_scaling")?.unwrap_or(10.0),
-            consistency: false,
-            class,
-        };
-        config.checked(file)
-    }
-
-    /// What Stable Diffusion was trained with, to be sampled by `class`.
-    pub(super) fn trained(class: &str, prediction: Prediction) -> Self {
+/// The settings of a file that says nothing.
+impl Default for SchedulerConfig {
+    fn default() -> Self {
         SchedulerConfig {
-            class: class.to_string(),
+            class: String::new(),
             num_train_timesteps: 1000,
-            beta_start: Some(0.00085),
-            beta_end: Some(0.012),
-            beta_schedule: Some(BetaSchedule::ScaledLinear),
+            beta_start: None,
+            beta_end: None,
+            beta_schedule: None,
             trained_betas: None,
-            prediction,
-            spacing: Some(Spacing::Leading),
-            steps_offset: 1,
-            set_alpha_to_one: Some(false),
+            prediction: Prediction::Epsilon,
+            spacing: None,
+            steps_offset: 0,
+            set_alpha_to_one: None,
             use_karras_sigmas: false,
             rescale_betas_zero_snr: false,
             solver_order: 2,
@@ -190,6 +137,54 @@ impl SchedulerConfig {
             consistency: false,
         }
     }
+}
+
+/// Settings that are not supported, with the value that leaving each out stands for.
+const PLAIN: [(&str, &str); 11] = [
+    ("disable_corrector", "null"),
+    ("interpolation_type", "linear"),
+    ("predict_x0", "true"),
+    ("shift_terminal", "null"),
+    ("solver_p", "null"),
+    ("thresholding", "false"),
+    ("timestep_type", "discrete"),
+    ("use_beta_sigmas", "false"),
+    ("use_exponential_sigmas", "false"),
+    ("use_flow_sigmas", "false"),
+    ("use_lu_lambdas", "false"),
+];
+
+impl SchedulerConfig {
+    /// Reads the text of a diffusers `scheduler_config.json`; `file` names it in errors.
+    ///
+    /// [`Error::Unsupported`] for models trained by other rules and for settings that are not there; [`Error::Format`]
+    /// for what is no such file and for numbers that cannot be. Any class is accepted: another sampler may be asked
+    /// for.
+    pub fn from_json(text: &[u8], file: &str) -> Result<Self> {
+        let settings = Settings::parse(text, file)?;
+        let class = settings.get::<String>("_class_name")?.unwrap_or_default();
+        if ["FlowM", "EDM", "SCM", "VQ", "CM"].iter().any(|other| class.starts_with(other)) {
+            let what = format!("{file}: models made for {class} are trained by other rules and not supported");
+            return Err(Error::unsupported(format!("{what}; choose a Stable Diffusion model")));
+        }
+        settings.refuse(&PLAIN)?;
+        settings.read::<SchedulerConfig>()?.checked(file)
+    }
+
+    /// Describes the schedule that Stable Diffusion was trained with, to be sampled by `class`.
+    pub(super) fn trained(class: &str, prediction: Prediction) -> Self {
+        SchedulerConfig {
+            class: class.to_string(),
+            beta_start: Some(0.00085),
+            beta_end: Some(0.012),
+            beta_schedule: Some(BetaSchedule::ScaledLinear),
+            prediction,
+            spacing: Some(Spacing::Leading),
+            steps_offset: 1,
+            set_alpha_to_one: Some(false),
+            ..SchedulerConfig::default()
+        }
+    }
 
     fn checked(self, file: &str) -> Result<Self> {
         let n = self.num_train_timesteps;
@@ -199,7 +194,7 @@ impl SchedulerConfig {
         if let Some(betas) = self.trained_betas.as_ref().filter(|betas| betas.len() != n) {
             return Err(wrong(file, &format!("`trained_betas` has {} values for {n} timesteps", betas.len())));
         }
-        if self.steps_offset.unsigned_abs() as usize >= n {
+        if self.steps_offset.unsigned_abs() >= n as u64 {
             return Err(wrong(file, &format!("`steps_offset` is {}", self.steps_offset)));
         }
         let counts = [("solver_order", self.solver_order), ("original_inference_steps", self.original_inference_steps)];
@@ -224,11 +219,13 @@ impl SchedulerConfig {
     }
 }
 
-/// A whole number, which may be negative; 0 if it is not there.
-fn whole(f: &Fields<'_>, key: &str, file: &str) -> Result<i64> {
-    match f.number(key)? {
-        None => Ok(0),
-        Some(n) if n.fract() == 0.0 && n.abs() < 1e9 => Ok(n as i64),
-        Some(n) => Err(wrong(file, &format!("`{key}` is {n}"))),
+/// Reads whether the last noise level is that of the first timestep, by its name.
+fn is_sigma_min<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Last {
+        Zero,
+        SigmaMin,
     }
+    Ok(matches!(variants::read(d)?, Last::SigmaMin))
 }

@@ -1,8 +1,10 @@
 //! `unet/config.json` of diffusers: the shapes of a UNet2DConditionModel.
 
-use super::fields::Fields;
+use super::settings::Settings;
 use crate::config::language::wrong;
+use crate::format::json::OneOrMore;
 use crate::{Error, Result};
+use serde::Deserialize;
 
 /// The description of a noise predictor. Lists have an entry for each block (level), those on the way down from the
 /// first to the deepest, those on the way up from the deepest to the last.
@@ -61,7 +63,7 @@ pub struct Addition {
     pub projection_input: usize,
 }
 
-/// What may not be set, with what leaving it out means.
+/// Settings that are not supported, with the value that leaving each out stands for.
 const PLAIN: [(&str, &str); 23] = [
     ("act_fn", "silu"),
     ("attention_type", "default"),
@@ -88,86 +90,168 @@ const PLAIN: [(&str, &str); 23] = [
     ("timestep_post_act", "null"),
 ];
 
+/// The file, but for [`PLAIN`]. The default is what diffusers takes where it says nothing.
+#[derive(Deserialize)]
+#[serde(default)]
+struct UnetJson {
+    in_channels: usize,
+    out_channels: usize,
+    sample_size: Option<OneOrMore<usize>>,
+    block_out_channels: Vec<usize>,
+    down_block_types: Option<Vec<String>>,
+    up_block_types: Option<Vec<String>>,
+    mid_block_type: String,
+    layers_per_block: Option<PerBlock>,
+    transformer_layers_per_block: Option<PerBlock>,
+    reverse_transformer_layers_per_block: Option<PerBlock>,
+    attention_head_dim: Option<PerBlock>,
+    cross_attention_dim: Option<PerBlock>,
+    norm_num_groups: usize,
+    norm_eps: f32,
+    use_linear_projection: bool,
+    flip_sin_to_cos: bool,
+    freq_shift: f32,
+    time_embedding_dim: Option<usize>,
+    time_cond_proj_dim: Option<usize>,
+    addition_embed_type: Option<String>,
+    addition_time_embed_dim: Option<usize>,
+    projection_class_embeddings_input_dim: Option<usize>,
+}
+
+impl Default for UnetJson {
+    fn default() -> Self {
+        UnetJson {
+            in_channels: 4,
+            out_channels: 4,
+            sample_size: None,
+            block_out_channels: vec![320, 640, 1280, 1280],
+            down_block_types: None,
+            up_block_types: None,
+            mid_block_type: "UNetMidBlock2DCrossAttn".into(),
+            layers_per_block: None,
+            transformer_layers_per_block: None,
+            reverse_transformer_layers_per_block: None,
+            attention_head_dim: None,
+            cross_attention_dim: None,
+            norm_num_groups: 32,
+            norm_eps: 1e-5,
+            use_linear_projection: false,
+            flip_sin_to_cos: true,
+            freq_shift: 0.0,
+            time_embedding_dim: None,
+            time_cond_proj_dim: None,
+            addition_embed_type: None,
+            addition_time_embed_dim: None,
+            projection_class_embeddings_input_dim: None,
+        }
+    }
+}
+
+/// A count for all blocks, or one for each: that of a block may again be a list, with one for each of its layers.
+type PerBlock = OneOrMore<OneOrMore<usize>>;
+
+/// Returns a count for each of `n` blocks.
+///
+/// [`Error::Format`] for a list of another length, [`Error::Unsupported`] if the layers of a block differ.
+fn each(settings: &Settings<'_>, key: &str, n: usize, default: usize, given: &Option<PerBlock>) -> Result<Vec<usize>> {
+    let block = |block: &OneOrMore<usize>| match block.all.first() {
+        Some(count) if block.all.iter().all(|layer| layer == count) => Ok(*count),
+        Some(_) => Err(settings.unsupported(key, "one each")),
+        None => Err(wrong(settings.file(), &format!("`{key}` has a block without layers"))),
+    };
+    match given {
+        None => Ok(vec![default; n]),
+        Some(PerBlock { is_one: true, all }) => Ok(vec![all.first().map_or(Ok(default), block)?; n]),
+        Some(PerBlock { all, .. }) if all.len() == n => all.iter().map(block).collect(),
+        Some(PerBlock { all, .. }) => {
+            Err(wrong(settings.file(), &format!("`{key}` has {} values for {n} blocks", all.len())))
+        }
+    }
+}
+
 /// More levels than any network has: each halves the picture.
 const LEVELS: usize = 12;
 
 impl UnetConfig {
-    /// From the text of a diffusers `config.json`; `file` names it in errors. Values left out are those that diffusers
+    /// Reads the text of a diffusers `config.json`; `file` names it in errors. Values left out are those that diffusers
     /// takes.
     ///
-    /// [`Error::Unsupported`] for other classes and blocks and for settings that change the computation in ways that are
-    /// not there; [`Error::Format`] for what is no such file and for numbers that cannot be.
+    /// [`Error::Unsupported`] for other classes and blocks and for settings that change the computation in ways that
+    /// are not there; [`Error::Format`] for what is no such file and for numbers that cannot be.
     pub fn from_json(text: &[u8], file: &str) -> Result<Self> {
-        let f = Fields::parse(text, file)?;
-        f.refuse(&[("_class_name", "UNet2DConditionModel"), ("addition_embed_type", "text_time")])?;
-        f.refuse(&PLAIN)?;
-        if f.given("norm_num_groups").is_some() && f.get("norm_num_groups").is_none() {
+        let settings = Settings::parse(text, file)?;
+        settings.refuse(&[("_class_name", "UNet2DConditionModel"), ("addition_embed_type", "text_time")])?;
+        settings.refuse(&PLAIN)?;
+        if settings.is_null("norm_num_groups") {
             let what = format!("{file}: a network without `norm_num_groups` is not supported; choose another model");
             return Err(Error::unsupported(what));
         }
-        let block_out_channels = f.counts("block_out_channels")?.unwrap_or_else(|| vec![320, 640, 1280, 1280]);
-        let levels = block_out_channels.len();
-        let down_attention = blocks(&f, "down_block_types", ["DownBlock2D", "CrossAttnDownBlock2D"], levels)?;
-        let up_attention = blocks(&f, "up_block_types", ["UpBlock2D", "CrossAttnUpBlock2D"], levels)?;
-        let mid = match (f.given("mid_block_type"), f.text("mid_block_type")?) {
-            (None, _) | (_, Some("UNetMidBlock2DCrossAttn")) => Some(true),
-            (_, Some("UNetMidBlock2D")) => Some(false),
-            (_, None) => None,
-            (_, Some(other)) => return Err(unknown(file, other, "UNetMidBlock2DCrossAttn and UNetMidBlock2D")),
+        let json: UnetJson = settings.read()?;
+        let levels = json.block_out_channels.len();
+        let each = |key: &str, default, given: &_| each(&settings, key, levels, default, given);
+        let mid = match json.mid_block_type.as_str() {
+            _ if settings.is_null("mid_block_type") => None,
+            "UNetMidBlock2DCrossAttn" => Some(true),
+            "UNetMidBlock2D" => Some(false),
+            other => return Err(unknown(file, other, "UNetMidBlock2DCrossAttn and UNetMidBlock2D")),
         };
-        let transformer_layers = f.each("transformer_layers_per_block", levels, 1)?;
-        let up_transformer_layers = match f.get("reverse_transformer_layers_per_block") {
-            Some(_) => f.each("reverse_transformer_layers_per_block", levels, 1)?,
+        let transformer_layers = each("transformer_layers_per_block", 1, &json.transformer_layers_per_block)?;
+        let up_transformer_layers = match &json.reverse_transformer_layers_per_block {
+            given @ Some(_) => each("reverse_transformer_layers_per_block", 1, given)?,
             None => transformer_layers.iter().rev().copied().collect(),
         };
-        let contexts = f.each("cross_attention_dim", levels, 1280)?;
+        let contexts = each("cross_attention_dim", 1280, &json.cross_attention_dim)?;
         if contexts.windows(2).any(|w| w[0] != w[1]) {
             let what = format!("{file}: `cross_attention_dim` that differs between blocks is not supported");
             return Err(Error::unsupported(format!("{what}; choose another model")));
         }
-        let addition = match f.text("addition_embed_type")? {
+        let needed = |key: &str, n: Option<usize>| {
+            let what = || format!("`addition_embed_type` needs `{key}`: the file is incomplete");
+            n.ok_or_else(|| Error::format(file, what()))
+        };
+        let addition = match json.addition_embed_type {
             Some(_) => Some(Addition {
-                time_embed_dim: needed(&f, "addition_time_embed_dim")?,
-                projection_input: needed(&f, "projection_class_embeddings_input_dim")?,
+                time_embed_dim: needed("addition_time_embed_dim", json.addition_time_embed_dim)?,
+                projection_input: needed(
+                    "projection_class_embeddings_input_dim",
+                    json.projection_class_embeddings_input_dim,
+                )?,
             }),
             None => None,
         };
         // Height and width, or one for both; pipelines without it paint at their own default.
-        let sides = f.counts("sample_size").or_else(|_| f.count("sample_size").map(|n| n.map(|n| vec![n])))?;
-        let sample_size = match sides.as_deref() {
+        let sample_size = match json.sample_size.as_ref().map(|sides| &sides.all[..]) {
             Some(&[height, width, ..]) => [height, width],
             Some(&[side]) => [side; 2],
             _ => [if addition.is_some() { 128 } else { 64 }; 2],
         };
+        let first = json.block_out_channels.first().map_or(0, |c| c.saturating_mul(4));
         let config = UnetConfig {
-            in_channels: f.count("in_channels")?.unwrap_or(4),
-            out_channels: f.count("out_channels")?.unwrap_or(4),
+            in_channels: json.in_channels,
+            out_channels: json.out_channels,
             sample_size,
-            time_embed_dim: f
-                .count("time_embedding_dim")?
-                .filter(|&n| n > 0)
-                .unwrap_or(block_out_channels.first().map_or(0, |c| 4 * c)),
-            down_attention,
-            up_attention,
+            time_embed_dim: json.time_embedding_dim.filter(|&n| n > 0).unwrap_or(first),
+            down_attention: blocks(file, "down_block_types", json.down_block_types, DOWN, levels)?,
+            up_attention: blocks(file, "up_block_types", json.up_block_types, UP, levels)?,
             mid,
-            layers_per_block: f.each("layers_per_block", levels, 2)?,
+            layers_per_block: each("layers_per_block", 2, &json.layers_per_block)?,
             transformer_layers,
             up_transformer_layers,
-            heads: f.each("attention_head_dim", levels, 8)?,
+            heads: each("attention_head_dim", 8, &json.attention_head_dim)?,
             cross_attention_dim: contexts.first().copied().unwrap_or(0),
-            norm_num_groups: f.count("norm_num_groups")?.unwrap_or(32),
-            norm_eps: f.number("norm_eps")?.unwrap_or(1e-5) as f32,
-            use_linear_projection: f.flag("use_linear_projection")?.unwrap_or(false),
-            flip_sin_to_cos: f.flag("flip_sin_to_cos")?.unwrap_or(true),
-            freq_shift: f.number("freq_shift")?.unwrap_or(0.0) as f32,
-            time_cond_proj_dim: f.count("time_cond_proj_dim")?,
-            block_out_channels,
+            norm_num_groups: json.norm_num_groups,
+            norm_eps: json.norm_eps,
+            use_linear_projection: json.use_linear_projection,
+            flip_sin_to_cos: json.flip_sin_to_cos,
+            freq_shift: json.freq_shift,
+            time_cond_proj_dim: json.time_cond_proj_dim,
+            block_out_channels: json.block_out_channels,
             addition,
         };
         config.checked(file)
     }
 
-    /// The whole, if its parts make sense together.
+    /// Checks that the parts make sense together.
     pub(super) fn checked(self, file: &str) -> Result<Self> {
         let levels = self.block_out_channels.len();
         if !(1..=LEVELS).contains(&levels) {
@@ -228,25 +312,24 @@ fn unknown(file: &str, kind: &str, known: &str) -> Error {
     Error::unsupported(format!("{file}: block type `{kind}` is not supported; choose a model of {known}"))
 }
 
-/// Which of the blocks under `key` are of the second kind, the one with transformers.
-fn blocks(f: &Fields<'_>, key: &str, kinds: [&str; 2], levels: usize) -> Result<Vec<bool>> {
-    let Some(types) = f.texts(key)? else {
+/// Kinds of blocks: plain ones, and those with transformers.
+const DOWN: [&str; 2] = ["DownBlock2D", "CrossAttnDownBlock2D"];
+const UP: [&str; 2] = ["UpBlock2D", "CrossAttnUpBlock2D"];
+
+/// Returns which of the blocks under `key` are of the second kind, the one with transformers.
+fn blocks(file: &str, key: &str, types: Option<Vec<String>>, kinds: [&str; 2], levels: usize) -> Result<Vec<bool>> {
+    let Some(types) = types else {
         // Four of them: all on the way down but the last, and mirrored on the way up.
         let plain = if key.starts_with("down") { 3 } else { 0 };
         let types: Vec<bool> = (0..4).map(|i| i != plain).collect();
-        return if levels == 4 { Ok(types) } else { Err(wrong(f.file(), &format!("`{key}` is missing"))) };
+        return if levels == 4 { Ok(types) } else { Err(wrong(file, &format!("`{key}` is missing"))) };
     };
     if types.len() != levels {
-        return Err(wrong(f.file(), &format!("`{key}` names {} of {levels} blocks", types.len())));
+        return Err(wrong(file, &format!("`{key}` names {} of {levels} blocks", types.len())));
     }
-    let block = |kind: &&str| match kinds.iter().position(|k| k == kind) {
+    let block = |kind: &String| match kinds.iter().position(|k| k == kind) {
         Some(at) => Ok(at == 1),
-        None => Err(unknown(f.file(), kind, &kinds.join(" and "))),
+        None => Err(unknown(file, kind, &kinds.join(" and "))),
     };
     types.iter().map(block).collect()
-}
-
-fn needed(f: &Fields<'_>, key: &str) -> Result<usize> {
-    let what = || format!("`addition_embed_type` needs `{key}`: the file is incomplete");
-    f.count(key)?.ok_or_else(|| Error::format(f.file(), what()))
 }

@@ -7,12 +7,12 @@ pub struct LayerConfig {
     pub norms: Norms,
     /// How positions learn of each other.
     pub mixer: MixerConfig,
-    /// What each position goes through by itself.
+    /// The feed-forward network that each position passes by itself.
     pub ffn: FfnConfig,
     /// Multiplies what the mixer and the feed-forward network add to the stream.
     pub residual_scale: f32,
-    /// Mixer and feed-forward network read the same stream, and both are added to it; otherwise the second reads what the
-    /// first has added to. Without a norm of its own the feed-forward network then reads the mixer's normed input.
+    /// Mixer and feed-forward network read the same stream, and both are added to it; otherwise the second reads what
+    /// the first has added to. Without a norm of its own the feed-forward network then reads the mixer's normed input.
     pub parallel: bool,
 }
 
@@ -54,12 +54,12 @@ pub enum NormKind {
 }
 
 impl NormConfig {
-    /// An RMS norm with weights.
+    /// Describes an RMS norm with weights.
     pub fn rms(eps: f32) -> NormConfig {
         NormConfig { kind: NormKind::Rms, eps, weighted: true, plus_one: false, biased: false }
     }
 
-    /// A LayerNorm with weights and, if `biased`, biases.
+    /// Describes a LayerNorm with weights and, if `biased`, biases.
     pub fn layer(eps: f32, biased: bool) -> NormConfig {
         NormConfig { kind: NormKind::Layer, biased, ..NormConfig::rms(eps) }
     }
@@ -118,8 +118,8 @@ pub struct AttentionConfig {
 pub struct QkNorm {
     /// The norm.
     pub norm: NormConfig,
-    /// Whether all heads are one row to it, with a weight for each element; otherwise each head is normalised by itself and
-    /// all share the weights.
+    /// Whether all heads are one row to it, with a weight for each element; otherwise each head is normalised by itself
+    /// and all share the weights.
     pub whole_row: bool,
     /// Whether it comes after the rotation.
     pub after_rope: bool,
@@ -143,8 +143,8 @@ pub struct QueryGrowth {
     pub length: usize,
 }
 
-/// `out_proj(c * conv(b * x))` where `b`, `c` and `x` are the three parts of `in_proj`'s result; the convolution is causal,
-/// over each channel by itself.
+/// `out_proj(c * conv(b * x))` where `b`, `c` and `x` are the three parts of `in_proj`'s result; the convolution is
+/// causal, over each channel by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortConvConfig {
     /// Positions that the convolution sees, the latest included.
@@ -153,7 +153,7 @@ pub struct ShortConvConfig {
     pub bias: bool,
 }
 
-/// What each position goes through by itself.
+/// The feed-forward network that each position passes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FfnConfig {
     /// F: elements between the two halves.

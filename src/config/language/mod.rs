@@ -1,211 +1,77 @@
-//! What a language model is: the numbers that decide its shapes, from either kind of file.
+//! Descriptions of language models: their layers as data, from either kind of file.
 //!
-//! `json.rs` reads transformers' `config.json`, `gguf.rs` the metadata of a GGUF file. What differs
-//! between architectures stands in one table, [`FAMILIES`].
+//! `families/` holds what is particular to an architecture, a file each. `keys.rs` reads settings from a `config.json`
+//! or from the metadata of a GGUF file, `parts.rs` and `rotation.rs` the parts that most families share.
 
-mod gguf;
-mod json;
-pub mod names;
+mod config;
+mod families;
+mod keys;
+pub mod layer;
+mod layout;
+mod limits;
+mod names;
+mod parts;
 pub mod rope;
+mod rotation;
+mod windows;
 
+use crate::format::TensorInfo;
+use crate::format::json;
+use crate::format::metadata::Metadata;
 use crate::{Error, Result};
+pub use config::LanguageConfig;
+use families::FAMILIES;
+use keys::{Keys, ModelFamily, Object, given};
+pub use layer::*;
+pub use layout::TensorLayout;
+use limits::usable;
+pub(in crate::config) use limits::{within, wrong};
 pub use rope::{Rope, RopeScaling};
 
-/// The description of a language model, the same whichever file it came from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LanguageConfig {
-    /// One of [`LanguageConfig::SUPPORTED`]. (GGUF files of Mistral models say "llama", as both compute the same.)
-    pub architecture: String,
-    /// The model's own name, or its architecture if it has none.
-    pub name: String,
-    /// D: elements of a hidden state.
-    pub dim: usize,
-    /// Number of blocks.
-    pub n_layers: usize,
-    /// H: query heads.
-    pub n_heads: usize,
-    /// K: key and value heads; divides H.
-    pub n_kv_heads: usize,
-    /// Hd: elements of one head. H * Hd need not be D.
-    pub head_dim: usize,
-    /// F: elements between the two halves of the feed-forward network.
-    pub ffn_dim: usize,
-    /// V: rows of the embedding table.
-    pub vocab: usize,
-    /// Added to the mean square in every RMS norm.
-    pub norm_eps: f32,
-    /// The longest sequence the model was made for, in tokens.
-    pub context_length: usize,
-    /// How queries and keys are rotated. If a GGUF file has the tensor `rope_freqs.weight`, whoever loads it calls
-    /// [`Rope::set_factors`] with its numbers.
-    pub rope: Rope,
-    /// Per layer, whether queries and keys are rotated at all.
-    pub rope_layers: Vec<bool>,
-    /// Per layer, how many of the latest positions a query sees (its own included); `None`: all.
-    pub windows: Vec<Option<usize>>,
-    /// Whether the output matrix is the embedding table; `None`: the configuration does not say.
-    pub tied: Option<bool>,
-    /// Whether the query, key and value projections have biases.
-    pub attn_bias: bool,
-    /// Whether the attention output projection has a bias.
-    pub attn_output_bias: bool,
-    /// Whether the feed-forward projections have biases.
-    pub ffn_bias: bool,
-    /// Whether queries and keys pass an RMS norm per head before the rotation.
-    pub qk_norm: bool,
+/// Reads the word or the words that `object` has under `name`.
+fn words(object: &Object<'_>, name: &str, file: &str) -> Result<Vec<String>> {
+    let Some(value) = given(object, name) else { return Ok(Vec::new()) };
+    let text = value.get();
+    let list =
+        if text.starts_with('[') { serde_json::from_str(text) } else { serde_json::from_str(text).map(|w| vec![w]) };
+    let what = || format!("this JSON cannot be used (`{name}` is not made of strings): the file is damaged");
+    list.map_err(|_| Error::format(file, what()))
 }
 
-/// Which attention projections have biases.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Biases {
-    Never,
-    /// Query, key and value always, output never.
-    Qkv,
-    /// All four or none, as `attention_bias` says.
-    AsConfigured,
-}
-
-/// Which layers look through a sliding window.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Windows {
-    Never,
-    /// All, if `sliding_window` is a number.
-    All,
-    /// If `use_sliding_window`: those that `layer_types` names, else those from `max_window_layers` on.
-    Upper,
-    /// If `use_sliding_window`: those that `layer_types` names, else those without rotation.
-    Unrotated,
-}
-
-/// What sets one architecture apart, and what a `config.json` that leaves something out means by that.
-pub(super) struct Family {
-    /// `model_type` in `config.json` and `general.architecture` in GGUF.
-    pub name: &'static str,
-    /// The entry of `architectures` in `config.json`.
-    pub class: &'static str,
-    /// Whether GGUF files rotate neighbouring elements (converters then permute the query and key rows).
-    pub gguf_interleaved: bool,
-    pub qk_norm: bool,
-    pub biases: Biases,
-    /// Whether `mlp_bias` is heeded.
-    pub ffn_bias: bool,
-    pub windows: Windows,
-    /// Every how many layers one is not rotated.
-    pub unrotated_every: Option<usize>,
-    /// Default of `num_key_value_heads`; `None`: as many as query heads.
-    pub kv_heads: Option<usize>,
-    /// Default of `head_dim`; `None`: an even share of the hidden size.
-    pub head_dim: Option<usize>,
-    pub context_length: usize,
-    pub rope_base: f64,
-    pub sliding_window: Option<usize>,
-}
-
-const LLAMA: Family = Family {
-    name: "llama",
-    class: "LlamaForCausalLM",
-    gguf_interleaved: true,
-    qk_norm: false,
-    biases: Biases::AsConfigured,
-    ffn_bias: true,
-    windows: Windows::Never,
-    unrotated_every: None,
-    kv_heads: None,
-    head_dim: None,
-    context_length: 2048,
-    rope_base: 10_000.0,
-    sliding_window: None,
-};
-
-const QWEN2: Family = Family {
-    name: "qwen2",
-    class: "Qwen2ForCausalLM",
-    gguf_interleaved: false,
-    biases: Biases::Qkv,
-    ffn_bias: false,
-    windows: Windows::Upper,
-    kv_heads: Some(32),
-    context_length: 32_768,
-    sliding_window: Some(4096),
-    ..LLAMA
-};
-
-/// Every supported architecture. To add one that differs only in these respects, add a row.
-pub(super) const FAMILIES: [Family; 5] = [
-    LLAMA,
-    Family {
-        name: "mistral",
-        class: "MistralForCausalLM",
-        biases: Biases::Never,
-        ffn_bias: false,
-        windows: Windows::All,
-        kv_heads: Some(8),
-        context_length: 131_072,
-        sliding_window: Some(4096),
-        ..LLAMA
-    },
-    QWEN2,
-    Family {
-        name: "qwen3",
-        class: "Qwen3ForCausalLM",
-        qk_norm: true,
-        biases: Biases::AsConfigured,
-        head_dim: Some(128),
-        ..QWEN2
-    },
-    Family {
-        name: "smollm3",
-        class: "SmolLM3ForCausalLM",
-        windows: Windows::Unrotated,
-        unrotated_every: Some(4),
-        kv_heads: Some(4),
-        context_length: 32_768,
-        rope_base: 2_000_000.0,
-        ..LLAMA
-    },
-];
-
-impl Family {
-    /// The family called `name`; [`Error::Unsupported`] with the list of those that there are.
-    pub(super) fn find(name: &str, file: &str) -> Result<&'static Family> {
-        FAMILIES.iter().find(|f| f.name == name || f.class == name).ok_or_else(|| {
-            let known = LanguageConfig::SUPPORTED.join(", ");
-            Error::unsupported(format!("{file}: architecture `{name}` is not supported; choose one of {known}"))
-        })
-    }
-
-    /// Which of `n_layers` are rotated when nothing more is said.
-    pub(super) fn rope_layers(&self, n_layers: usize, every: Option<usize>) -> Vec<bool> {
-        (1..=n_layers).map(|n| every.is_none_or(|every| n % every != 0)).collect()
+/// Finds the family that a `config.json` names.
+fn family(whole: &Object<'_>, file: &str) -> Result<&'static ModelFamily> {
+    let classes = words(whole, "architectures", file)?;
+    let types = match given(whole, "text_config") {
+        Some(text) => words(&json::parse(text.get().as_bytes(), file)?, "model_type", file)?,
+        None => Vec::new(),
+    };
+    let types = if types.is_empty() { words(whole, "model_type", file)? } else { types };
+    let Some(name) = types.first().or(classes.first()) else {
+        let what = "neither `model_type` nor `architectures` is there: this is not a model's config.json";
+        return Err(Error::format(file, what));
+    };
+    let said = |f: &&&ModelFamily| {
+        f.model_types.contains(&name.as_str()) || (types.is_empty() && f.classes.contains(&name.as_str()))
+    };
+    let family = FAMILIES.iter().find(said).ok_or_else(|| unknown(name, file))?;
+    // The same model type serves classifiers and embedders, which have other tensors.
+    match classes.first() {
+        Some(class) if !classes.iter().any(|c| family.classes.contains(&c.as_str())) => {
+            let what = format!("{file}: `{class}` is not supported; choose a model that is a {}", family.classes[0]);
+            Err(Error::unsupported(what))
+        }
+        _ => Ok(family),
     }
 }
 
-/// No model comes near these; numbers beyond them are damage. They keep every product within 64 bits, and sizes of
-/// lists made from a configuration small.
-const LIMITS: [(&str, usize); 8] = [
-    ("the hidden size", 1 << 18),
-    ("the number of layers", 1 << 12),
-    ("the number of heads", 1 << 13),
-    ("the number of key-value heads", 1 << 13),
-    ("the head size", 1 << 13),
-    ("the feed-forward size", 1 << 21),
-    ("the vocabulary size", 1 << 24),
-    ("the context length", 1 << 30),
-];
-
-/// `n`, which stands for the limit called `what`, if it is from one to that limit.
-pub(super) fn within(what: &'static str, n: usize, file: &str) -> Result<usize> {
-    let limit = LIMITS.iter().find(|l| l.0 == what).map_or(usize::MAX, |l| l.1);
-    if (1..=limit).contains(&n) { Ok(n) } else { Err(wrong(file, &format!("{what} is {n}"))) }
-}
-
-/// The error for a configuration in which `what` cannot be.
-pub(super) fn wrong(file: &str, what: &str) -> Error {
-    Error::format(file, format!("{what}, which cannot be: the configuration is damaged, download it again"))
+/// Returns the error for an architecture that there is no family for.
+fn unknown(name: &str, file: &str) -> Error {
+    let known = LanguageConfig::SUPPORTED.join(", ");
+    Error::unsupported(format!("{file}: architecture `{name}` is not supported; choose one of {known}"))
 }
 
 impl LanguageConfig {
-    /// The architectures that this version runs.
+    /// The families that this version runs.
     pub const SUPPORTED: [&str; FAMILIES.len()] = {
         let mut names = [""; FAMILIES.len()];
         let mut i = 0;
@@ -216,37 +82,133 @@ impl LanguageConfig {
         names
     };
 
-    /// The whole, if its parts make sense together.
-    pub(super) fn checked(self, file: &str) -> Result<Self> {
-        let numbers = [
-            self.dim,
-            self.n_layers,
-            self.n_heads,
-            self.n_kv_heads,
-            self.head_dim,
-            self.ffn_dim,
-            self.vocab,
-            self.context_length,
-        ];
-        for ((what, _), n) in LIMITS.into_iter().zip(numbers) {
-            within(what, n, file)?;
+    /// Reads the text of a transformers `config.json`; `file` names it in errors. Values left out are those that
+    /// transformers takes.
+    ///
+    /// [`Error::Unsupported`] for other architectures, activations, rope types and for weights quantized in other
+    /// ways; [`Error::Format`] for what is no such file and for numbers that cannot be.
+    pub fn from_json(config_json: &[u8], file: &str) -> Result<Self> {
+        let text = json::bounded(config_json);
+        let whole: Object<'_> = json::parse(&text, file)?;
+        let family = family(&whole, file)?;
+        let keys = Keys::json(&whole, family, file)?;
+        keys.refuse_strangers()?;
+        (family.read)(&keys)?.checked(file)
+    }
+
+    /// Reads the metadata of a GGUF file, with its tensors to tell what the metadata leaves out. Then whoever loads
+    /// reads the tensors that [`LanguageConfig::rope_tensors`] names.
+    ///
+    /// [`Error::Unsupported`] for other architectures, mixtures of experts, unknown rope scaling and files that are
+    /// one part of several; [`Error::Format`] for numbers that cannot be.
+    pub fn from_gguf(metadata: &Metadata, tensors: &[TensorInfo]) -> Result<Self> {
+        let file = metadata.file();
+        let Some(architecture) = metadata.str("general.architecture")? else {
+            let what = "metadata `general.architecture` is missing: choose a complete model file";
+            return Err(Error::format(file, what));
+        };
+        let family = FAMILIES.iter().find(|f| f.gguf.contains(&architecture));
+        let family = family.ok_or_else(|| unknown(architecture, file))?;
+        let keys = Keys::gguf(metadata, tensors, architecture, family);
+        keys.refuse_strangers()?;
+        let config = (family.read)(&keys)?.checked(file)?;
+        let Some(rope) = config.ropes.first() else { return Ok(config) };
+        for name in &config.rope_tensors {
+            let (want, got) = (vec![rope.dims / 2], keys.shape(name).unwrap_or_default().to_vec());
+            if want != got {
+                return Err(Error::Shape { tensor: name.to_string(), want, got });
+            }
         }
-        if !self.n_heads.is_multiple_of(self.n_kv_heads) {
-            let what = format!("{} key-value heads do not divide {} heads", self.n_kv_heads, self.n_heads);
-            return Err(wrong(file, &what));
+        Ok(config)
+    }
+
+    /// Returns the name under which the models ask for the tensor that the file calls `name`, and how it lies there;
+    /// `None` if they ask for no such tensor.
+    pub fn canonical(&self, name: &str) -> Option<(String, TensorLayout)> {
+        let family = FAMILIES.iter().find(|f| f.name == self.architecture)?;
+        names::canonical(family, name)
+    }
+
+    /// Returns the tensors of numbers about rotation that the file has: [`LanguageConfig::set_rope_tensor`] wants each.
+    pub fn rope_tensors(&self) -> &[&'static str] {
+        &self.rope_tensors
+    }
+
+    /// Takes over the numbers of the tensor `name` of `file`, one of [`LanguageConfig::rope_tensors`]; they are of the
+    /// first rotation.
+    ///
+    /// [`Error::Format`] if there are too many or too few or one is not positive, [`Error::Unsupported`] if the file
+    /// asks for another scaling at the same time.
+    pub fn set_rope_tensor(&mut self, name: &str, values: Vec<f32>, file: &str) -> Result<()> {
+        match self.ropes.first_mut() {
+            Some(rope) => rope.set_factors(name, values, file),
+            None => Ok(()),
         }
-        if !(self.norm_eps.is_finite() && self.norm_eps >= 0.0) {
-            return Err(wrong(file, &format!("the norm's epsilon is {}", self.norm_eps)));
+    }
+
+    /// Checks that the parts make sense together.
+    fn checked(self, file: &str) -> Result<Self> {
+        within("the hidden size", self.dim, file)?;
+        within("the number of layers", self.layers.len(), file)?;
+        for layer in &self.layers {
+            self.check_layer(layer, file)?;
         }
-        let dims = self.rope.dims;
-        if dims == 0 || !dims.is_multiple_of(2) || dims > self.head_dim {
-            let what = format!("{dims} of {} elements of a head are rotated", self.head_dim);
-            return Err(wrong(file, &what));
-        }
-        self.rope.check().map_err(|what| wrong(file, &format!("{what} is out of range")))?;
-        if self.windows.contains(&Some(0)) {
-            return Err(wrong(file, "the sliding window is 0"));
+        within("the vocabulary size", self.vocab, file)?;
+        within("the context length", self.context_length, file)?;
+        within("the context length", self.learned_positions.unwrap_or(1), file)?;
+        usable("the scale of embeddings", self.embedding_scale, file)?;
+        usable("the scale of logits", self.logit_scale, file)?;
+        usable("the cap of logits", self.logit_soft_cap.unwrap_or(1.0), file)?;
+        self.output_norm.map_or(Ok(()), |norm| check_norm(&norm, file))?;
+        for rope in &self.ropes {
+            within("the head size", rope.dims, file)?;
+            rope.check().map_err(|what| wrong(file, &format!("{what} is out of range")))?;
         }
         Ok(self)
     }
+
+    fn check_layer(&self, layer: &LayerConfig, file: &str) -> Result<()> {
+        let norms = [layer.norms.before_mixer, layer.norms.after_mixer, layer.norms.before_ffn, layer.norms.after_ffn];
+        within("the feed-forward size", layer.ffn.dim, file)?;
+        usable("the scale of residuals", layer.residual_scale, file)?;
+        match &layer.mixer {
+            MixerConfig::Attention(a) => self.check_attention(a, file)?,
+            MixerConfig::ShortConv(c) => {
+                within("the width of the convolution", c.width, file)?;
+            }
+        }
+        norms.iter().flatten().try_for_each(|norm| check_norm(norm, file))
+    }
+
+    fn check_attention(&self, a: &AttentionConfig, file: &str) -> Result<()> {
+        within("the number of heads", a.heads, file)?;
+        within("the number of key-value heads", a.kv_heads, file)?;
+        within("the head size", a.key_dim, file)?;
+        within("the head size", a.value_dim, file)?;
+        if !a.heads.is_multiple_of(a.kv_heads) {
+            return Err(wrong(file, &format!("{} key-value heads do not divide {} heads", a.kv_heads, a.heads)));
+        }
+        if a.window == Some(0) {
+            return Err(wrong(file, "the sliding window is 0"));
+        }
+        usable("the scale of scores", a.scale, file)?;
+        usable("the cap of scores", a.soft_cap.unwrap_or(1.0), file)?;
+        if a.clamp.is_some_and(|c| !c.is_finite() || c <= 0.0) {
+            return Err(wrong(file, "the limit of queries, keys and values is not positive"));
+        }
+        if a.query_growth.is_some_and(|g| !g.beta.is_finite() || g.length == 0) {
+            return Err(wrong(file, "the growth of queries is out of range"));
+        }
+        a.qk_norm.map_or(Ok(()), |norm| check_norm(&norm.norm, file))?;
+        let Some(rope) = a.rope.and_then(|i| self.ropes.get(i)) else { return Ok(()) };
+        if rope.dims == 0 || !rope.dims.is_multiple_of(2) || rope.dims > a.key_dim {
+            return Err(wrong(file, &format!("{} of {} elements of a head are rotated", rope.dims, a.key_dim)));
+        }
+        Ok(())
+    }
+}
+
+fn check_norm(norm: &NormConfig, file: &str) -> Result<()> {
+    let fit = norm.eps.is_finite() && norm.eps >= 0.0;
+    if fit { Ok(()) } else { Err(wrong(file, &format!("the norm's epsilon is {}", norm.eps))) }
 }

@@ -1,18 +1,18 @@
-//! Recording a pass.
+//! The steps of a pass.
 //!
-//! Bands move down the picture. What a convolution needs of the rows above its band was made for the band before, and
-//! is carried over: so every row is made once in a pass, and nothing is cut. A layer that others read with rows below
-//! theirs runs ahead by as many; a pass begins that many rows above the picture.
+//! Bands move down the picture. The rows above a band that a convolution needs were computed for the band before, and
+//! are carried over: so a pass computes every row once, and no row sees a border that is not the picture's. A layer
+//! whose readers need rows below theirs runs ahead by as many rows; a pass begins that many rows above the picture.
 
-use super::pass::{Extent, Goal, Held, Pass, Step, Used, View};
-use super::placement::Need;
-use crate::models::{Layer, Work};
+use super::pass::{Extent, Goal, Held, Pass, PassStep, Used, View};
+use crate::gpu::Need;
+use crate::models::{CoderLayer, Work};
 use crate::ops::Rows;
 use std::collections::BTreeMap;
 
-/// What all passes have in common.
+/// The facts that all passes have in common.
 pub(super) struct Frame<'a> {
-    pub layers: &'a [Layer],
+    pub layers: &'a [CoderLayer],
     pub extents: &'a [Extent],
     /// Which results are whole in memory.
     pub whole: &'a [bool],
@@ -20,7 +20,7 @@ pub(super) struct Frame<'a> {
     pub groups: usize,
 }
 
-/// Rows [lo, hi) of a layer, counted from where the band begins. Those before `fresh` were made for earlier bands.
+/// Rows [lo, hi) of a layer, counted from where the band begins. Those before `fresh` were computed for earlier bands.
 #[derive(Clone, Copy)]
 struct Span {
     lo: i64,
@@ -28,7 +28,8 @@ struct Span {
     fresh: i64,
 }
 
-/// Elements of a group of channels that one group of lanes sums up, about; and the most stretches of a picture.
+/// About as many elements of a group of channels are summed up by one group of lanes; and the most stretches of a
+/// picture.
 const STRETCH: u64 = 8192;
 const STRETCHES: u64 = 32;
 
@@ -39,7 +40,7 @@ struct Builder<'a> {
     advance: usize,
     coarsest: i32,
     spans: BTreeMap<usize, Span>,
-    /// Where the rows of a span are, once made.
+    /// Where the rows of a span are, once they are computed.
     made: BTreeMap<usize, View>,
     /// Memory that keeps rows from one band to the next.
     carried: Vec<usize>,
@@ -47,7 +48,7 @@ struct Builder<'a> {
 }
 
 impl Frame<'_> {
-    /// The pass for a layer. `rows`: about as many rows of the result in a band; `None`: all at once.
+    /// Builds the pass for a layer. `rows`: about as many rows of the result in a band; `None`: all at once.
     pub fn pass(&self, target: usize, goal: Goal, rows: Option<usize>) -> Pass {
         let mut made = vec![target];
         // Whole results that have to be copied: to be normalised, or before they are overwritten.
@@ -56,7 +57,7 @@ impl Frame<'_> {
         while let Some(&layer) = made.get(i) {
             let l = &self.layers[layer];
             for input in l.inputs() {
-                let crop = rows.is_some() && (goal == Goal::Over(input) || l.norm.is_some() && input == l.from);
+                let crop = rows.is_some() && (goal == Goal::Over(input) || l.is_normed() && input == l.from);
                 if !self.whole[input] && !made.contains(&input) {
                     made.push(input);
                 } else if self.whole[input] && crop && !cropped.contains(&input) {
@@ -86,20 +87,20 @@ impl Frame<'_> {
         b.pass
     }
 
-    /// The pass that sums up a result that is whole.
+    /// Builds the pass that sums up a whole result.
     pub fn sums(&self, target: usize) -> Pass {
         let e = &self.extents[target];
         let elements = e.height as u64 * e.width as u64 * (self.layers[target].channels / self.groups) as u64;
         let stretches = elements.div_ceil(STRETCH).clamp(1, STRETCHES) as usize;
         let x = View { held: Held::Whole(target), layer: target, rows: Rows::all(e.height) };
-        let steps = vec![Step::Sums { x, stretches }];
+        let steps = vec![PassStep::Sums { x, stretches }];
         let needs = Vec::new();
         Pass { target, goal: Goal::Sums, steps, needs, bands: 0, early: 0, advance: 0, macs: 0, slots: stretches }
     }
 }
 
 impl Builder<'_> {
-    /// Rows of a layer in a band.
+    /// Counts the rows of a layer in a band.
     fn band(&self, layer: usize) -> i64 {
         (self.advance as i64) << (self.frame.extents[layer].level - self.coarsest)
     }
@@ -113,7 +114,7 @@ impl Builder<'_> {
         Rows { count: (hi - lo) as usize, height, mul, add: lo as i32 }
     }
 
-    /// Which rows of each layer a band needs, from the last layer to the first.
+    /// Finds the rows of each layer that a band needs, from the last layer to the first.
     fn spans(&mut self, made: &[usize]) {
         let mut wanted: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
         for &layer in made.iter().rev() {
@@ -153,7 +154,7 @@ impl Builder<'_> {
         Held::Own(self.pass.needs.len() - 1)
     }
 
-    /// New memory for a span of rows of something as large as a layer's result.
+    /// Reserves memory for a layer's span of rows.
     fn buffer(&mut self, layer: usize) -> View {
         let span = self.spans[&layer];
         let rows = self.rows(layer, span.lo, span.hi);
@@ -161,7 +162,8 @@ impl Builder<'_> {
         View { held, layer, rows }
     }
 
-    /// The rows carried over from the band before come first; returns where they are kept meanwhile.
+    /// Copies the rows carried over from the band before to the beginning of `y`; returns where they are kept
+    /// meanwhile.
     fn carry_in(&mut self, y: View) -> Option<View> {
         let span = self.spans[&y.layer];
         if span.fresh <= span.lo || self.advance == 0 {
@@ -171,19 +173,19 @@ impl Builder<'_> {
         let held = self.own(self.frame.extents[y.layer].row * rows.count as u64);
         self.carried.push(self.pass.needs.len() - 1);
         let kept = View { held, layer: y.layer, rows };
-        self.pass.steps.push(Step::Copy { x: kept, y, rows });
+        self.pass.steps.push(PassStep::Copy { x: kept, y, rows });
         Some(kept)
     }
 
-    /// And those that the next band needs are kept.
+    /// Keeps the rows of `y` that the next band needs.
     fn carry_out(&mut self, y: View, kept: Option<View>) {
         let Some(kept) = kept else { return };
         let (span, band) = (self.spans[&y.layer], self.band(y.layer));
         let rows = self.rows(y.layer, span.lo + band, span.fresh + band);
-        self.pass.steps.push(Step::Copy { x: y, y: View { rows, ..kept }, rows });
+        self.pass.steps.push(PassStep::Copy { x: y, y: View { rows, ..kept }, rows });
     }
 
-    /// A layer's result: whole, or the rows that are needed.
+    /// Finds or makes a layer's result: whole, or the rows that are needed.
     fn view(&mut self, layer: usize) -> View {
         if let Some(view) = self.made.get(&layer) {
             return *view;
@@ -197,27 +199,27 @@ impl Builder<'_> {
         let span = self.spans[&layer];
         let kept = self.carry_in(y);
         let rows = self.rows(layer, span.fresh, span.hi);
-        self.pass.steps.push(Step::Copy { x: whole, y, rows });
+        self.pass.steps.push(PassStep::Copy { x: whole, y, rows });
         self.carry_out(y, kept);
         self.made.insert(layer, y);
         y
     }
 
-    /// What a layer reads first.
+    /// Finds or makes a layer's input, normalised if the layer reads it so.
     fn read(&mut self, layer: usize) -> View {
         let l = &self.frame.layers[layer];
         let from = l.from;
-        if l.norm.is_none() {
+        if !l.is_normed() {
             return self.plain(from);
         }
         let x = self.view(from);
         let held = self.own(self.frame.extents[from].row * x.rows.count as u64);
         let y = View { held, ..x };
-        self.pass.steps.push(Step::Norm { layer, x, y });
+        self.pass.steps.push(PassStep::Norm { layer, x, y });
         y
     }
 
-    /// A result without a norm: where it is whole, unless its rows are being overwritten.
+    /// Finds or makes a result as it is: where it is whole, unless its rows are being overwritten.
     fn plain(&mut self, layer: usize) -> View {
         if self.frame.whole[layer] && self.goal != Goal::Over(layer) {
             return View { held: Held::Whole(layer), layer, rows: Rows::all(self.frame.extents[layer].height) };
@@ -225,6 +227,7 @@ impl Builder<'_> {
         self.view(layer)
     }
 
+    /// Adds the steps that make a layer's result.
     fn layer(&mut self, layer: usize) {
         let l = &self.frame.layers[layer];
         let (span, e) = (self.spans[&layer], self.frame.extents[layer]);
@@ -240,16 +243,16 @@ impl Builder<'_> {
         self.pass.macs += e.macs * rows.count as u64;
         let step = match l.work {
             Work::Input => unreachable!("the input is whole"),
-            Work::Rescale { .. } => Step::Rescale { layer, x, y },
-            Work::Conv(_) => Step::Conv { layer, x, y, rows, add },
-            Work::Attend { keys, values } => Step::Attend { q: x, k: self.plain(keys), v: self.plain(values), y },
+            Work::Rescale { .. } => PassStep::Rescale { layer, x, y },
+            Work::Conv(_) => PassStep::Conv { layer, x, y, rows, add },
+            Work::Attend { keys, values } => PassStep::Attend { q: x, k: self.plain(keys), v: self.plain(values), y },
         };
         self.pass.steps.push(step);
         self.carry_out(y, kept);
         self.made.insert(layer, y);
     }
 
-    /// Sums of the target's rows, which are nowhere whole.
+    /// Adds the step that sums up the target's rows, which are not kept.
     fn sums(&mut self) {
         let x = self.made[&self.pass.target];
         let stretches = if self.pass.bands == 0 { STRETCHES } else { (2 * STRETCHES / self.pass.bands as u64).max(1) };
@@ -257,10 +260,10 @@ impl Builder<'_> {
         let elements = pixels * (self.frame.layers[x.layer].channels / self.frame.groups) as u64;
         let stretches = stretches.min(elements.div_ceil(STRETCH)) as usize;
         self.pass.slots = stretches * self.pass.bands.max(1);
-        self.pass.steps.push(Step::Sums { x, stretches });
+        self.pass.steps.push(PassStep::Sums { x, stretches });
     }
 
-    /// When each piece of memory is used. What is carried over lives all the while.
+    /// Notes when each piece of memory is used. Carried rows stay during the whole pass.
     fn lives(&mut self) {
         let end = self.pass.steps.len() - 1;
         let uses: Vec<_> = self.pass.uses(self.frame.layers).collect();

@@ -1,16 +1,16 @@
 //! One pass over a picture: the steps that make one layer's result (or its sums), from results that are whole in
 //! memory, all at once or band by band.
 
-use super::placement::{Need, bytes};
-use crate::models::Layer;
+use crate::gpu::{Need, Placement, Sharing};
+use crate::models::CoderLayer;
 use crate::ops::Rows;
 
-/// What holds a tensor.
+/// The memory that holds a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// A layer's whole result.
     Whole(usize),
-    /// Something of the pass: an index into [`Pass::needs`].
+    /// Memory of the pass: an index into [`Pass::needs`].
     Own(usize),
 }
 
@@ -24,7 +24,7 @@ pub(super) struct View {
 
 /// A dispatch, or one for each slice of a weight.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(super) enum PassStep {
     Copy { x: View, y: View, rows: Rows },
     Rescale { layer: usize, x: View, y: View },
     Norm { layer: usize, x: View, y: View },
@@ -33,26 +33,27 @@ pub(super) enum Step {
     Sums { x: View, stretches: usize },
 }
 
-impl Step {
-    /// What it writes (sums are named by their layer), and what it reads.
+impl PassStep {
+    /// Lists the view that it writes (none for sums, which are named by their layer), and those that it reads.
     fn views(&self) -> (Option<View>, impl Iterator<Item = View>) {
         let (written, read) = match *self {
-            Step::Copy { x, y, .. } | Step::Rescale { x, y, .. } | Step::Norm { x, y, .. } => {
+            PassStep::Copy { x, y, .. } | PassStep::Rescale { x, y, .. } | PassStep::Norm { x, y, .. } => {
                 (Some(y), [Some(x), None, None])
             }
-            Step::Conv { x, y, add, .. } => (Some(y), [Some(x), add, None]),
-            Step::Attend { q, k, v, y } => (Some(y), [Some(q), Some(k), Some(v)]),
-            Step::Sums { x, .. } => (None, [Some(x), None, None]),
+            PassStep::Conv { x, y, add, .. } => (Some(y), [Some(x), add, None]),
+            PassStep::Attend { q, k, v, y } => (Some(y), [Some(q), Some(k), Some(v)]),
+            PassStep::Sums { x, .. } => (None, [Some(x), None, None]),
         };
         (written, read.into_iter().flatten())
     }
 }
 
-/// A layer's result: its size, and the level that says how much larger it is than others: twice for each.
+/// The size of a layer's result.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     pub height: usize,
     pub width: usize,
+    /// Twice as high and wide as results of the level below.
     pub level: i32,
     /// Bytes of a row.
     pub row: u64,
@@ -66,22 +67,22 @@ impl Extent {
     }
 }
 
-/// Something that takes memory.
+/// A use of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Used {
     Held(Held),
-    /// Sums of a layer's result.
+    /// The sums of a layer's result.
     Sums(usize),
 }
 
-/// What a pass leaves.
+/// The result that a pass leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     /// The whole result.
     Whole,
-    /// The whole result, where that of another layer was, which nothing reads any more.
+    /// The whole result, in the place of another layer's, which is not read any more.
     Over(usize),
-    /// Only its sums.
+    /// Only the result's sums.
     Sums,
 }
 
@@ -90,50 +91,50 @@ pub(super) enum Goal {
 pub(super) struct Pass {
     pub target: usize,
     pub goal: Goal,
-    pub steps: Vec<Step>,
-    /// Memory of its own; times are steps.
+    pub steps: Vec<PassStep>,
+    /// Memory of its own; times are numbers of steps.
     pub needs: Vec<Need>,
     /// Bands; 0: all at once.
     pub bands: usize,
     /// Bands above the picture, before the first.
     pub early: usize,
-    /// What the state's first word grows by from band to band.
+    /// How much the state's first word grows from band to band.
     pub advance: usize,
     /// Multiplications and additions of a band.
     pub macs: u64,
-    /// Slots of the sums that it leaves.
+    /// Slots of the sums that it leaves, if any.
     pub slots: usize,
 }
 
 impl Pass {
-    /// Those of all bands.
+    /// Counts the multiplications and additions of all bands.
     pub fn all_macs(&self) -> u64 {
         self.macs * (self.bands + self.early).max(1) as u64
     }
 
-    /// What each step writes, and what it reads.
-    pub fn uses<'a>(&'a self, layers: &'a [Layer]) -> impl Iterator<Item = (Used, Vec<Used>)> + 'a {
+    /// Lists for each step the memory that it writes, and the memory that it reads.
+    pub fn uses<'a>(&'a self, layers: &'a [CoderLayer]) -> impl Iterator<Item = (Used, Vec<Used>)> + 'a {
         self.steps.iter().map(move |step| {
             let (written, read) = step.views();
             let mut read: Vec<Used> = read.map(|v| Used::Held(v.held)).collect();
             let sums = match *step {
-                Step::Norm { layer, .. } => {
+                PassStep::Norm { layer, .. } => {
                     read.push(Used::Sums(layers[layer].from));
                     None
                 }
-                Step::Sums { .. } => Some(Used::Sums(self.target)),
+                PassStep::Sums { .. } => Some(Used::Sums(self.target)),
                 _ => None,
             };
             (sums.or(written.map(|v| Used::Held(v.held))).expect("a step writes something"), read)
         })
     }
 
-    /// Bytes of its own memory.
+    /// Counts the bytes of its own memory.
     pub fn own(&self) -> u64 {
-        bytes(&self.needs)
+        Placement::of(&self.needs, Sharing::SideBySide).bytes()
     }
 
-    /// The largest of its tensors, in bytes.
+    /// Finds the largest of its tensors, in bytes.
     pub fn largest(&self) -> u64 {
         self.needs.iter().map(|n| n.bytes).max().unwrap_or_default()
     }

@@ -1,35 +1,35 @@
 //! Samplers that estimate the picture and go from there to the next level of noise: DDIM, DDPM, LCM.
 
-use super::noise_levels::Schedule;
-use super::{Level, M, NOISE, Stage, X, row};
+use super::noise_levels::NoiseLevels;
+use super::{M, NOISE, NoiseLevel, Stage, X, row};
 use crate::config::diffusion::scheduler::SchedulerConfig;
 use crate::{Error, Result};
 
-/// A stage for each timestep: weights of `x`, of the estimated picture and of noise from the timestep, the level there
-/// and the cumulative product of alphas at the next.
-fn stages(s: &Schedule, begin: usize, weights: impl Fn(usize, f64, Level) -> [f64; 3]) -> Vec<Stage> {
+/// Makes a stage for each timestep. `weights`: those of `x`, of the estimated picture and of noise, from the timestep's
+/// number, the timestep and its level.
+fn stages(s: &NoiseLevels, begin: usize, weights: impl Fn(usize, f64, NoiseLevel) -> [f64; 3]) -> Vec<Stage> {
     let stage = |i: usize| {
         let t = s.timesteps[i];
-        let level = Level::alpha(s.alpha(t));
+        let level = NoiseLevel::alpha(s.alpha(t));
         let [x, picture, noise] = weights(i, t, level);
         Stage { next: row([(X, x), (M, picture), (NOISE, noise)]), ..Stage::new(s, t, level, i - begin) }
     };
     (begin..s.timesteps.len()).map(stage).collect()
 }
 
-/// Song et al. 2020, equations 12 and 16.
-pub fn ddim(s: &Schedule, begin: usize, eta: f64) -> Vec<Stage> {
+/// Makes the stages of DDIM (Song et al. 2020, equations 12 and 16).
+pub fn ddim(s: &NoiseLevels, begin: usize, eta: f64) -> Vec<Stage> {
     stages(s, begin, |_, t, level| {
         let (alpha, after) = (s.alpha(t), s.alpha(t - s.stride as f64));
         let noise = eta * ((1.0 - after) / (1.0 - alpha) * (1.0 - alpha / after)).sqrt();
-        // What is left of x without the picture is the noise that it holds, level.s times as strong.
+        // x without the picture is its noise, level.s times as strong.
         let kept = (1.0 - after - noise * noise).max(0.0).sqrt() / level.s;
         [kept, after.sqrt() - kept * level.a, noise]
     })
 }
 
-/// Ho et al. 2020, equation 7.
-pub fn ddpm(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Result<Vec<Stage>> {
+/// Makes the stages of DDPM (Ho et al. 2020, equation 7).
+pub fn ddpm(s: &NoiseLevels, begin: usize, config: &SchedulerConfig) -> Result<Vec<Stage>> {
     let large = match config.variance_type.as_deref() {
         None | Some("fixed_small" | "fixed_small_log") => false,
         Some("fixed_large") => true,
@@ -47,8 +47,9 @@ pub fn ddpm(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Result<Vec<
     }))
 }
 
-/// Luo et al. 2023: the picture is estimated anew at every step, and noise added for the next.
-pub fn lcm(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Vec<Stage> {
+/// Makes the stages of LCM (Luo et al. 2023): the picture is estimated anew at every step, and noise is added for the
+/// next.
+pub fn lcm(s: &NoiseLevels, begin: usize, config: &SchedulerConfig) -> Vec<Stage> {
     stages(s, begin, |i, t, _| {
         // The boundary condition of consistency models: at timestep 0 the latents are the picture.
         let scaled = t * config.timestep_scaling;

@@ -1,13 +1,13 @@
 //! DPM-Solver++ with two steps of memory, its stochastic and older variants, and DEIS.
 
-use super::noise_levels::Schedule;
-use super::{H1, Level, M, NOISE, Sampler, Stage, X, narrow, row};
+use super::noise_levels::NoiseLevels;
+use super::{H1, M, NOISE, NoiseLevel, Sampler, Stage, X, narrow, row};
 use crate::config::diffusion::scheduler::SchedulerConfig;
 use crate::{Error, Result};
 
-/// Which of the multistep solvers.
+/// A multistep solver.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum Solver {
     /// Lu et al. 2022b: remembers estimates of the picture.
     Plus,
     /// The same with fresh noise at every step.
@@ -18,13 +18,13 @@ enum Kind {
     Deis,
 }
 
-/// The solver that the class would be, for `config` and `sampler`.
-pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig, sampler: Sampler) -> Result<Vec<Stage>> {
-    let kind = match config.algorithm_type.as_deref() {
-        _ if sampler == Sampler::Deis => Kind::Deis,
-        None | Some("dpmsolver++" | "deis") => Kind::Plus,
-        Some("sde-dpmsolver++") => Kind::PlusNoise,
-        Some("dpmsolver") => Kind::First,
+/// Makes the stages of the solver that the class chooses for `config` and `sampler`.
+pub fn stages(s: &NoiseLevels, begin: usize, config: &SchedulerConfig, sampler: Sampler) -> Result<Vec<Stage>> {
+    let solver = match config.algorithm_type.as_deref() {
+        _ if sampler == Sampler::Deis => Solver::Deis,
+        None | Some("dpmsolver++" | "deis") => Solver::Plus,
+        Some("sde-dpmsolver++") => Solver::PlusNoise,
+        Some("dpmsolver") => Solver::First,
         Some(other) => {
             return Err(Error::unsupported(format!("algorithm_type {other} is not supported; name a sampler")));
         }
@@ -35,34 +35,34 @@ pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig, sampler: Sam
     }
     let heun = config.solver_type.as_deref() == Some("heun");
     let n = s.timesteps.len();
-    let first_at_end = match kind {
-        Kind::Deis => config.lower_order_final && n < 15,
+    let first_at_end = match solver {
+        Solver::Deis => config.lower_order_final && n < 15,
         _ => config.euler_at_final || (config.lower_order_final && n < 15) || !config.final_sigma_min,
     };
     let stage = |i: usize| {
-        let (from, to) = (Level::sigma(s.sigmas[i]), Level::sigma(s.sigmas[i + 1]));
+        let (from, to) = (NoiseLevel::sigma(s.sigmas[i]), NoiseLevel::sigma(s.sigmas[i + 1]));
         let h = to.lambda() - from.lambda();
-        // Weights of x, of what is remembered, of its change per step before, and of noise.
-        let (x, m, change, noise) = match kind {
-            Kind::Plus => {
+        // Weights of x, of the remembered estimate, of its change since the step before, and of noise.
+        let (x, m, change, noise) = match solver {
+            Solver::Plus => {
                 let grown = to.a * (1.0 - (-h).exp());
                 let change = if heun { to.a * (1.0 - (1.0 - (-h).exp()) / h) } else { 0.5 * grown };
                 (to.s / from.s, grown, change, 0.0)
             }
-            Kind::PlusNoise => {
+            Solver::PlusNoise => {
                 let rest = 1.0 - (-2.0 * h).exp();
                 let change = if heun { to.a * (1.0 - rest / (2.0 * h)) } else { 0.5 * to.a * rest };
                 (to.s / from.s * (-h).exp(), to.a * rest, change, to.s * rest.sqrt())
             }
-            Kind::First | Kind::Deis => {
+            Solver::First | Solver::Deis => {
                 let grown = to.s * (1.0 - h.exp());
                 let change = if heun { -to.s * ((h.exp() - 1.0) / h - 1.0) } else { 0.5 * grown };
                 (to.a / from.a, grown, change, 0.0)
             }
         };
         let second = config.solver_order == 2 && i > begin && !(i == n - 1 && first_at_end);
-        let (m, h1) = match (second, i.checked_sub(1).map(|i| Level::sigma(s.sigmas[i]))) {
-            (true, Some(before)) if kind == Kind::Deis => {
+        let (m, h1) = match (second, i.checked_sub(1).map(|i| NoiseLevel::sigma(s.sigmas[i]))) {
+            (true, Some(before)) if solver == Solver::Deis => {
                 let [to_, from, before] = [to, from, before].map(|l| l.s / l.a);
                 // The integral of the line through both estimates, over sigma.
                 let part = |b: f64, c: f64| {
@@ -78,9 +78,9 @@ pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig, sampler: Sam
             _ => (m, 0.0),
         };
         let stage = Stage::new(s, s.timesteps[i], from, i - begin);
-        let convert = match kind {
-            Kind::Plus | Kind::PlusNoise => stage.convert,
-            Kind::First | Kind::Deis => narrow(from.noise(s.prediction)),
+        let convert = match solver {
+            Solver::Plus | Solver::PlusNoise => stage.convert,
+            Solver::First | Solver::Deis => narrow(from.noise(s.prediction)),
         };
         Stage { convert, next: row([(X, x), (M, m), (H1, h1), (NOISE, noise)]), shift: true, ..stage }
     };

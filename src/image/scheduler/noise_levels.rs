@@ -1,4 +1,4 @@
-//! Levels of noise: those of training, and those that a sampler visits.
+//! Noise levels: those of training, and those that a sampler visits.
 
 use super::Sampler;
 use crate::config::diffusion::scheduler::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
@@ -7,8 +7,8 @@ use crate::{Error, Result};
 /// More training steps than any model has.
 const MAX_TRAINING: usize = 10_000;
 
-/// What a sampler visits, from noise to picture.
-pub struct Schedule {
+/// The timesteps and noise levels that a sampler visits, from noise to picture.
+pub struct NoiseLevels {
     pub prediction: Prediction,
     /// Training steps divided by sampling steps, rounded down: how far apart the alphas of one step are.
     pub stride: i64,
@@ -16,7 +16,7 @@ pub struct Schedule {
     pub timesteps: Vec<f64>,
     /// One for each step and the one where the last step ends.
     pub sigmas: Vec<f64>,
-    /// What the first noise is multiplied by.
+    /// Factor of the first noise.
     pub noise_scale: f64,
     /// The cumulative products of alphas, one for each training step.
     alphas: Vec<f64>,
@@ -24,8 +24,8 @@ pub struct Schedule {
     last_alpha: f64,
 }
 
-impl Schedule {
-    /// Steps of `sampler`'s class with the model's settings.
+impl NoiseLevels {
+    /// Computes the levels of `sampler`'s class with the model's settings.
     pub fn new(config: &SchedulerConfig, sampler: Sampler, steps: usize, strength: f64) -> Result<Self> {
         let training = config.num_train_timesteps;
         if !(2..=MAX_TRAINING).contains(&training) {
@@ -92,7 +92,7 @@ impl Schedule {
             Ddpm => true,
             _ => config.set_alpha_to_one.unwrap_or(sampler != Pndm),
         };
-        Ok(Schedule {
+        Ok(NoiseLevels {
             prediction: config.prediction,
             stride: (training / steps) as i64,
             timesteps: if sampler == Lcm { distilled(config, steps, strength)? } else { timesteps },
@@ -107,14 +107,15 @@ impl Schedule {
         })
     }
 
-    /// The cumulative product of alphas at a timestep, that of the end at a negative one.
+    /// Looks up the cumulative product of alphas at a timestep; a negative timestep is the end.
     pub fn alpha(&self, timestep: f64) -> f64 {
         // Settings that lead beyond training end in a number that is not finite, which the caller refuses.
         if timestep < 0.0 { self.last_alpha } else { self.alphas.get(timestep as usize).copied().unwrap_or(f64::NAN) }
     }
 }
 
-/// Cumulative products of alphas, rounded where torch rounds: what follows subtracts them from 1.
+/// Computes the cumulative products of alphas, rounded where torch rounds: small differences matter when they are
+/// subtracted from 1.
 fn alphas(config: &SchedulerConfig, sampler: Sampler, rescale: bool, trace: bool) -> Result<Vec<f32>> {
     let n = config.num_train_timesteps;
     let (start, end, kind) = match sampler {
@@ -162,7 +163,7 @@ fn products(betas: &[f32]) -> Vec<f32> {
     betas.iter().map(next).collect()
 }
 
-/// Timesteps from the noisiest on. The multistep classes count the end as a point and leave it out.
+/// Computes the timesteps from the noisiest on. The multistep classes count the end as a point and leave it out.
 fn timesteps(spacing: Spacing, training: usize, steps: usize, offset: i64, multistep: bool) -> Vec<f64> {
     let extra = usize::from(multistep);
     let points = steps + extra;
@@ -184,21 +185,21 @@ fn timesteps(spacing: Spacing, training: usize, steps: usize, offset: i64, multi
     }
 }
 
-/// The level at a timestep between those of training.
+/// Interpolates the level at a timestep between those of training.
 fn interpolate(levels: &[f64], t: f64) -> f64 {
     let t = t.clamp(0.0, (levels.len() - 1) as f64);
     let low = (t as usize).min(levels.len() - 2);
     (levels[low + 1] - levels[low]) * (t - low as f64) + levels[low]
 }
 
-/// Karras et al. 2022, equation 5 with rho 7.
+/// Computes the noise levels of Karras et al. 2022, equation 5 with rho 7.
 fn ramp(most: f64, least: f64, steps: usize) -> Vec<f64> {
     let (most, least) = (most.powf(1.0 / 7.0), least.powf(1.0 / 7.0));
     let part = |i: usize| if i == 0 { 0.0 } else { i as f64 / (steps - 1) as f64 };
     (0..steps).map(|i| (most + part(i) * (least - most)).powi(7)).collect()
 }
 
-/// The timestep of a level, between those of training in the logarithm.
+/// Finds the timestep of a level, between those of training in the logarithm.
 fn timestep(logs: &[f64], sigma: f64) -> f64 {
     let log = sigma.max(1e-10).ln();
     let low = logs.partition_point(|&l| l <= log).saturating_sub(1).min(logs.len() - 2);
@@ -206,7 +207,7 @@ fn timestep(logs: &[f64], sigma: f64) -> f64 {
     low as f64 + part.clamp(0.0, 1.0)
 }
 
-/// LCM's timesteps: evenly from those that the model was distilled at, or from a share of them.
+/// Computes LCM's timesteps: evenly from those that the model was distilled at, or from a share of them.
 fn distilled(config: &SchedulerConfig, steps: usize, share: f64) -> Result<Vec<f64>> {
     let (training, original) = (config.num_train_timesteps, config.original_inference_steps);
     let most = (original as f64 * share) as usize;

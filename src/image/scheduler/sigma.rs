@@ -1,11 +1,12 @@
 //! Samplers whose latents grow with the noise, `picture + sigma * noise`, and follow the derivative by sigma: Euler
 //! with and without fresh noise, Heun, linear multistep.
 
-use super::noise_levels::Schedule;
+use super::noise_levels::NoiseLevels;
 use super::{H1, H2, H3, M, NOISE, SAVED, SLOTS, Stage, X, row};
 
-/// Karras et al. 2022; `ancestral` steps go further down and come back with fresh noise.
-pub fn euler(s: &Schedule, begin: usize, ancestral: bool) -> Vec<Stage> {
+/// Makes the stages of Euler's method (Karras et al. 2022); `ancestral` steps go further down and come back with fresh
+/// noise.
+pub fn euler(s: &NoiseLevels, begin: usize, ancestral: bool) -> Vec<Stage> {
     let stage = |i: usize| {
         let (from, to) = (s.sigmas[i], s.sigmas[i + 1]);
         let (down, up) = if ancestral {
@@ -20,9 +21,9 @@ pub fn euler(s: &Schedule, begin: usize, ancestral: bool) -> Vec<Stage> {
     (begin..s.timesteps.len()).map(stage).collect()
 }
 
-/// Karras et al. 2022, algorithm 1: a step is taken, and taken again with the mean of the derivatives at both ends; the
-/// last, to no noise at all, only once.
-pub fn heun(s: &Schedule, begin: usize) -> Vec<Stage> {
+/// Makes the stages of Heun's method (Karras et al. 2022, algorithm 1): a step is taken, and taken again with the mean
+/// of the derivatives at both ends; the last, to no noise at all, only once.
+pub fn heun(s: &NoiseLevels, begin: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     for i in begin..s.timesteps.len() {
         let (from, to) = (s.sigmas[i], s.sigmas[i + 1]);
@@ -43,8 +44,8 @@ pub fn heun(s: &Schedule, begin: usize) -> Vec<Stage> {
     stages
 }
 
-/// Steps along the polynomial through the last four derivatives.
-pub fn lms(s: &Schedule, begin: usize) -> Vec<Stage> {
+/// Makes the stages of the linear multistep method: steps along the polynomial through the last four derivatives.
+pub fn lms(s: &NoiseLevels, begin: usize) -> Vec<Stage> {
     let stage = |i: usize| {
         let mut next = [0.0; SLOTS];
         next[X] = 1.0;
@@ -59,7 +60,7 @@ pub fn lms(s: &Schedule, begin: usize) -> Vec<Stage> {
     (begin..s.timesteps.len()).map(stage).collect()
 }
 
-/// The integral over step `i` of the polynomial that is 1 at level `i - k` and 0 at the others of `order`.
+/// Integrates, over step `i`, of the polynomial that is 1 at level `i - k` and 0 at the others of `order`.
 fn weight(sigmas: &[f64], i: usize, order: usize, k: usize) -> f64 {
     let at = |sigma: f64| {
         let others = (0..order).filter(|&j| j != k);

@@ -1,19 +1,19 @@
-//! UniPC: a predictor, and a corrector that improves the step before with what was found at its end.
+//! UniPC: a predictor, and a corrector that improves the step before with the estimate at its end.
 
-use super::noise_levels::Schedule;
-use super::{H1, H2, Level, M, SAVED, SLOTS, Stage, X};
+use super::noise_levels::NoiseLevels;
+use super::{H1, H2, M, NoiseLevel, SAVED, SLOTS, Stage, X};
 use crate::config::diffusion::scheduler::SchedulerConfig;
 use crate::{Error, Result};
 
-/// Zhao et al. 2023 with estimates of the picture, up to order 2.
-pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Result<Vec<Stage>> {
+/// Makes the stages of UniPC (Zhao et al. 2023) with estimates of the picture, up to order 2.
+pub fn stages(s: &NoiseLevels, begin: usize, config: &SchedulerConfig) -> Result<Vec<Stage>> {
     if !(1..=2).contains(&config.solver_order) {
         let what = format!("solver_order {} is not supported; name another sampler", config.solver_order);
         return Err(Error::unsupported(what));
     }
     let n = s.timesteps.len();
     let first_kind = config.solver_type.as_deref() == Some("bh1");
-    let level = |i: usize| Level::sigma(s.sigmas[i]);
+    let level = |i: usize| NoiseLevel::sigma(s.sigmas[i]);
     // Order of the step from level i.
     let order = |i: usize| {
         let most = if config.lower_order_final { config.solver_order.min(n - i) } else { config.solver_order };
@@ -26,7 +26,7 @@ pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Result<Ve
         if i == begin {
             fixed[X] = 1.0;
         } else {
-            let step = Step::new(level(i - 1), level(i), first_kind);
+            let step = UnipcStep::new(level(i - 1), level(i), first_kind);
             let (old, new) = match order(i - 1) {
                 1 => (0.0, 0.5),
                 _ => step.correct(level(i - 2)),
@@ -36,7 +36,7 @@ pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Result<Ve
             fixed[H1] = -step.grown + step.scale * (old + new);
             fixed[H2] = -step.scale * old;
         }
-        let step = Step::new(level(i), level(i + 1), first_kind);
+        let step = UnipcStep::new(level(i), level(i + 1), first_kind);
         let mut next = fixed.map(|weight| weight * step.kept);
         next[M] -= step.grown;
         if order(i) == 2 {
@@ -55,8 +55,8 @@ pub fn stages(s: &Schedule, begin: usize, config: &SchedulerConfig) -> Result<Ve
 }
 
 /// A step between two levels: `x' = kept * x - grown * m - scale * (weighted differences of estimates)`.
-struct Step {
-    from: Level,
+struct UnipcStep {
+    from: NoiseLevel,
     /// Minus the step in lambda.
     h: f64,
     kept: f64,
@@ -66,20 +66,20 @@ struct Step {
     b: f64,
 }
 
-impl Step {
-    fn new(from: Level, to: Level, first_kind: bool) -> Self {
+impl UnipcStep {
+    fn new(from: NoiseLevel, to: NoiseLevel, first_kind: bool) -> Self {
         let h = from.lambda() - to.lambda();
         let b = if first_kind { h } else { h.exp_m1() };
-        Step { from, h, kept: to.s / from.s, grown: to.a * h.exp_m1(), scale: to.a * b, b }
+        UnipcStep { from, h, kept: to.s / from.s, grown: to.a * h.exp_m1(), scale: to.a * b, b }
     }
 
-    /// Where an earlier level lies, in steps; negative.
-    fn ratio(&self, earlier: Level) -> f64 {
+    /// Computes where an earlier level lies, in steps; negative.
+    fn ratio(&self, earlier: NoiseLevel) -> f64 {
         (self.from.lambda() - earlier.lambda()) / self.h
     }
 
-    /// Weights at order 2 of what changed from the earlier level to this step's start, and over the step.
-    fn correct(&self, earlier: Level) -> (f64, f64) {
+    /// Computes the weights at order 2 of the changes from the earlier level to this step's start, and over the step.
+    fn correct(&self, earlier: NoiseLevel) -> (f64, f64) {
         let ratio = self.ratio(earlier);
         let first = self.h.exp_m1() / self.h - 1.0;
         let second = 2.0 * (first / self.h - 0.5);

@@ -1,7 +1,7 @@
 //! Which blocks a noise predictor has, by its configuration, and where their weights are.
 
 use super::transformer::Transformer;
-use super::{Layer, Level, Unet};
+use super::{Layer, Unet, UnetLevel};
 use crate::config::diffusion::unet::UnetConfig;
 use crate::load::Weights;
 use crate::models::layers::{Convolution, Dense, Resnet, group_norm};
@@ -27,7 +27,7 @@ impl Unet {
         let widths = &c.block_out_channels;
         let (levels, e) = (widths.len(), c.time_embed_dim);
         let last = widths[levels - 1];
-        // What each layer on the way down leaves for the way up.
+        // Channels of the results that layers on the way down leave for the way up.
         let mut skips = vec![widths[0]];
         let mut down_blocks = Vec::with_capacity(levels);
         let mut channels = widths[0];
@@ -44,7 +44,7 @@ impl Unet {
             let sampler =
                 more.then(|| Convolution::bind(w, &format!("{name}.downsamplers.0.conv"), [out, out], 3, true));
             skips.extend(more.then_some(out));
-            down_blocks.push(Level { layers, sampler: sampler.transpose()? });
+            down_blocks.push(UnetLevel { layers, sampler: sampler.transpose()? });
         }
         let mut mid = |attention: bool| -> Result<_> {
             let depth = if attention { c.transformer_layers[levels - 1] } else { 0 };
@@ -64,19 +64,20 @@ impl Unet {
                 channels = widths[level];
             }
             let conv = || Convolution::bind(w, &format!("{name}.upsamplers.0.conv"), [channels, channels], 3, true);
-            up_blocks.push(Level { layers, sampler: (level > 0).then(conv).transpose()? });
+            up_blocks.push(UnetLevel { layers, sampler: (level > 0).then(conv).transpose()? });
         }
         let pair = |name: &str, input: usize| -> Result<[Dense; 2]> {
-            let linear = |i: usize, from: usize| Dense::bind(w, &format!("unet.{name}.linear_{i}"), [e, from], true);
+            let linear =
+                |i: usize, from: usize| Dense::bind(&w.sparing(), &format!("unet.{name}.linear_{i}"), [e, from], true);
             Ok([linear(1, input)?, linear(2, e)?])
         };
-        let cond = |k: usize| Dense::bind(w, "unet.time_embedding.cond_proj", [widths[0], k], false);
+        let cond = |k: usize| Dense::bind(&w.sparing(), "unet.time_embedding.cond_proj", [widths[0], k], false);
         Ok(Unet {
             conv_in: Convolution::bind(w, "unet.conv_in", [widths[0], c.in_channels], 3, true)?,
             time_cond_proj: c.time_cond_proj_dim.map(cond).transpose()?,
             time_embedding: pair("time_embedding", widths[0])?,
             add_embedding: c.addition.as_ref().map(|a| pair("add_embedding", a.projection_input)).transpose()?,
-            time_emb_proj: Dense::stack(w, &n.times, e, true)?,
+            time_emb_proj: Dense::stack(&w.sparing(), &n.times, e, true)?,
             down_blocks,
             mid_block,
             up_blocks,

@@ -1,12 +1,14 @@
-//! The noise predictor of Stable Diffusion: a U-shaped stack of residual blocks and transformers (Ronneberger et al. 2015,
-//! Rombach et al. 2022). Which blocks there are, and what is in them, is said by [`UnetConfig`]. Field names are those of
-//! diffusers.
+//! The noise predictor of Stable Diffusion: a U-shaped stack of residual blocks and transformers (Ronneberger et al.
+//! 2015, Rombach et al. 2022). Which blocks there are, and what is in them, is said by [`UnetConfig`]. Field names are
+//! those of diffusers.
 //!
 //! Letters: N pictures (two if guided), H and W of the latents at a level, C its channels, E `time_embed_dim`,
 //! X `cross_attention_dim`, S tokens of the prompt.
 
 mod bind;
 mod transformer;
+
+pub use transformer::PromptKv;
 
 use super::layers::{Convolution, Dense, Resnet, SAME};
 use crate::config::diffusion::unet::UnetConfig;
@@ -22,7 +24,7 @@ struct Layer {
 }
 
 /// A level of the U, going down or up, and what leads to the next.
-struct Level {
+struct UnetLevel {
     layers: Vec<Layer>,
     sampler: Option<Convolution>, // [C, C, 3, 3]
 }
@@ -35,18 +37,15 @@ pub struct Unet {
     time_embedding: [Dense; 2],        // [E, C], [E, E]
     add_embedding: Option<[Dense; 2]>, // [E, ..], [E, E]
     time_emb_proj: Dense,              // of all residual blocks, [.., E]
-    down_blocks: Vec<Level>,
+    down_blocks: Vec<UnetLevel>,
     mid_block: Option<(Layer, Option<Layer>)>,
-    up_blocks: Vec<Level>,
+    up_blocks: Vec<UnetLevel>,
     conv_norm_out: GroupNorm,
     conv_out: Convolution,
     contexts: Vec<usize>,
 }
 
-/// Keys and values of the prompt in every transformer block, side by side: [N * S, 2C].
-pub type Context<'g> = [Tensor<'g>];
-
-/// What the noise predictor reads besides the latents.
+/// The inputs of the noise predictor besides the latents.
 #[derive(Clone, Copy)]
 pub struct UnetInput<'a, 'g> {
     /// The time's sines and cosines, [1, C]; [N, C] for models that take `added`.
@@ -55,17 +54,17 @@ pub struct UnetInput<'a, 'g> {
     pub guidance: Option<Tensor<'g>>,
     /// Pooled text and sizes, [N, ..], of models that take them.
     pub added: Option<Tensor<'g>>,
-    /// See [`Unet::context`].
-    pub context: &'a Context<'g>,
+    /// Keys and values of the prompt, from [`Unet::context`].
+    pub context: &'a PromptKv<'g>,
 }
 
 impl Unet {
-    /// Its configuration.
+    /// Returns its configuration.
     pub fn config(&self) -> &UnetConfig {
         &self.config
     }
 
-    /// Columns of each tensor of [`Unet::context`].
+    /// Returns the columns of each tensor of [`Unet::context`].
     pub fn context_widths(&self) -> impl Iterator<Item = usize> {
         self.contexts.iter().map(|c| 2 * c)
     }
@@ -117,7 +116,7 @@ impl Unet {
         self.conv_out.of(x, Conv { pad: SAME, ..Conv::default() }) // [N, H, W, out]
     }
 
-    /// The time, embedded and projected for every residual block.   -> [1 or N, ..]
+    /// Returns the time, embedded and projected for every residual block.   -> [1 or N, ..]
     fn time<'g>(&self, input: UnetInput<'_, 'g>) -> Tensor<'g> {
         let (silu, [first, second]) = (Activation::Silu, &self.time_embedding);
         let time = match (&self.time_cond_proj, input.guidance) {
@@ -141,7 +140,7 @@ impl Unet {
 }
 
 impl Layer {
-    fn forward<'g>(&self, x: Map<'g>, time: Tensor<'g>, context: &Context<'g>) -> Map<'g> {
+    fn forward<'g>(&self, x: Map<'g>, time: Tensor<'g>, context: &PromptKv<'g>) -> Map<'g> {
         let x = self.resnet.of(x, Some((time, self.time)));
         self.transformer.iter().fold(x, |x, t| t.forward(x, context))
     }

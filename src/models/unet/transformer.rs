@@ -1,12 +1,14 @@
 //! The transformers of a noise predictor: every pixel attends to all others and to the prompt. Letters as in [`super`].
 
-use super::Context;
 use crate::Result;
 use crate::config::diffusion::unet::UnetConfig;
 use crate::gpu::{Region, Tensor};
 use crate::load::Weights;
 use crate::models::layers::{Dense, group_norm, layer_norm};
 use crate::ops::{Attend, Gate, GroupNorm, LayerNorm, Linear, Map};
+
+/// Keys and values of the prompt in every transformer block, side by side: [N * S, 2C].
+pub type PromptKv<'g> = [Tensor<'g>];
 
 /// Attention to the picture, attention to the prompt, and a gated feed-forward.
 pub(super) struct TransformerBlock {
@@ -22,7 +24,7 @@ pub(super) struct TransformerBlock {
     ff_out: Dense,       // [C, 4C]
 }
 
-/// Transformer blocks between two projections, and a way around them.
+/// Transformer blocks between two projections, with a residual connection around them.
 pub(super) struct Transformer {
     norm: GroupNorm, // [C]
     proj_in: Dense,  // [C, C]
@@ -34,7 +36,7 @@ pub(super) struct Transformer {
 }
 
 impl Transformer {
-    /// `first`: the number of its first block among all the model's.
+    /// Binds the weights. `first`: the number of its first block among all the model's.
     pub fn bind(
         w: &Weights<'_>,
         config: &UnetConfig,
@@ -46,9 +48,9 @@ impl Transformer {
         };
         Ok(Transformer {
             norm: group_norm(w, &format!("{name}.norm"), c, config.norm_num_groups, 1e-6)?,
-            proj_in: Dense::bind(w, &format!("{name}.proj_in"), [c, c], true)?,
+            proj_in: Dense::bind(&w.sparing(), &format!("{name}.proj_in"), [c, c], true)?,
             blocks: (0..depth).map(block).collect::<Result<_>>()?,
-            proj_out: Dense::bind(w, &format!("{name}.proj_out"), [c, c], true)?,
+            proj_out: Dense::bind(&w.sparing(), &format!("{name}.proj_out"), [c, c], true)?,
             heads,
             first,
         })
@@ -58,7 +60,7 @@ impl Transformer {
         &self.blocks
     }
 
-    pub fn forward<'g>(&self, x: Map<'g>, context: &Context<'g>) -> Map<'g> {
+    pub fn forward<'g>(&self, x: Map<'g>, context: &PromptKv<'g>) -> Map<'g> {
         let h = x.group_norm(&self.norm, false); // [N * H * W, C]
         let mut h = self.proj_in.of(h.t, Linear::default());
         for (block, context) in self.blocks.iter().zip(&context[self.first..]) {

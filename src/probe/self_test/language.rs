@@ -5,20 +5,22 @@ use super::case::{Recorded, bytes, noise, upload, weight};
 use crate::Result;
 use crate::dtype::DType;
 use crate::gpu::{Buffer, Gpu};
-use crate::ops::{Attention, KvLayer, Linear, Rope, turns};
+use crate::ops::{Attention, Input, KvLayer, Linear, Norm, RmsNorm, Rotation, turns};
 use std::rc::Rc;
 
+/// Tests norms and products.
 pub(super) async fn linear(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let (t, k, n) = (5, 64, 38);
-    // Also a kernel that rounds its input computes this exactly.
+    // Kernels that round their input compute this exactly, too.
     let x = bytes(t * k, 1);
     let input = upload(gpu, &x);
     let (norm, g) = weight(gpu, DType::F32, &[k], 2).await?;
     let mut reports = Vec::new();
+    let rms = RmsNorm { weight: Some(norm.clone()), eps: 1e-5 };
     let normed: Vec<f64> = x.chunks(k).flat_map(|row| rms_norm(row, &g, 1e-5)).collect();
-    let case = Recorded::new(gpu, |graph| graph.given(&input, [t, k]).rms_norm(&norm, 1e-5, None));
+    let case = Recorded::new(gpu, |graph| graph.given(&input, [t, k]).rms_norm(&rms, None));
     reports.push(case.check(gpu, "rms_norm".into(), &normed).await?);
-    // So are these products; the other norm's are not.
+    // With this norm the products are exact, too; with the other one they are not.
     let g: Vec<f32> = (0..k).map(|i| if i < 32 { 0.5 } else { 2.0 }).collect();
     norm.slices()[0].quants().write(0, bytemuck::cast_slice(&g));
     let normed: Vec<f64> = rms_norm(&x[..k], &g, 1e-5);
@@ -29,8 +31,10 @@ pub(super) async fn linear(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
         let case = Recorded::new(gpu, |graph| graph.given(&input, [t, k]).linear(&w));
         reports.push(case.check(gpu, name("linear_tile"), &y).await?);
         let y = product(&values, normed.iter().copied(), k);
-        let with = Linear { norm: Some((&norm, 1e-5)), ..Default::default() };
-        let case = Recorded::new(gpu, |graph| graph.given(&input, [1, k]).linear_with(&w, with));
+        let norm = Norm::Rms(rms.clone());
+        let case = Recorded::new(gpu, |graph| {
+            Input::normed(graph.given(&input, [1, k]), Some(&norm), None).linear(&w, Linear::default())
+        });
         reports.push(case.check(gpu, name("linear_vec"), &y).await?);
     }
     Ok(reports)
@@ -46,7 +50,7 @@ fn product(w: &[f32], x: impl Iterator<Item = f64> + Clone, k: usize) -> Vec<f64
     w.chunks(k).map(|row| row.iter().zip(x.clone()).map(|(&w, x)| f64::from(w) * x).sum()).collect()
 }
 
-/// A chunk of positions at once, then one more position, against the same sums on the CPU.
+/// Tests a chunk of positions at once, then one more position, against the same sums on the CPU.
 pub(super) async fn attention(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let (heads, kv_heads, hd, t, capacity) = (4, 2, 16, 5, 8);
     let width = (heads + 2 * kv_heads) * hd;
@@ -57,20 +61,10 @@ pub(super) async fn attention(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     frequencies.write(0, bytemuck::cast_slice(&words));
     let state = Buffer::storage(gpu, "self-test", 256);
     let cache = || Buffer::storage(gpu, "self-test", (kv_heads * capacity * hd * 2) as u64).region();
-    let kv = KvLayer { k: cache(), v: cache(), capacity, exact: false };
+    let kv = KvLayer { k: cache(), v: cache(), capacity, ring: false, exact: false };
     let (frequencies, state_region) = (frequencies.region(), state.region());
-    let rope = Rope {
-        heads,
-        kv_heads,
-        head_dim: hd,
-        dims: hd,
-        interleaved: false,
-        frequencies: &frequencies,
-        factor: 1.0,
-        head_norm: None,
-        state: &state_region,
-    };
-    let a = Attention { rope, kv: &kv, window: None };
+    let rotation = Some(Rotation { dims: hd, interleaved: false, frequencies: &frequencies, factor: 1.0 });
+    let a = Attention { rotation, ..Attention::new([heads, kv_heads, hd], &kv, &state_region) };
     let want: Vec<Vec<f64>> = attended(&rows, &inv_freq, [heads, kv_heads, hd]);
     let chunk = upload(gpu, &rows[..t * width]);
     let next = upload(gpu, &rows[t * width..]);
@@ -78,23 +72,17 @@ pub(super) async fn attention(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let case = Recorded::new(gpu, |g| a.prefill(g.given(&chunk, [t, width])));
     let prefill = case.check(gpu, "attention".into(), &want[..t].concat()).await?;
     state.write(0, bytemuck::cast_slice(&[t as u32, 1]));
-    // The identity takes the merged splits apart from whatever would follow.
+    // The product with the identity merges the splits and changes nothing else.
     let eye: Vec<f32> =
         (0..heads * hd).flat_map(|i| (0..heads * hd).map(move |j| f32::from(u8::from(i == j)))).collect();
     let (identity, _) = weight(gpu, DType::F32, &[heads * hd, heads * hd], 0).await?;
     identity.slices()[0].quants().write(0, bytemuck::cast_slice(&eye));
-    let case = Recorded::new(gpu, |g| {
-        let x = g.given(&next, [1, width]);
-        match a.can_decode(gpu) {
-            true => a.decode(x).merge_linear(&identity, hd, None, None),
-            false => a.prefill(x).linear(&identity),
-        }
-    });
+    let case = Recorded::new(gpu, |g| a.run(g.given(&next, [1, width])).linear(&identity, Linear::default()));
     let decode = case.check(gpu, "attention, one position".into(), &want[t]).await?;
     Ok(vec![prefill, decode])
 }
 
-/// Causal attention of every row, heads side by side.
+/// Computes the causal attention of every row, heads side by side.
 fn attended(rows: &[f32], inv_freq: &[f32], [heads, kv_heads, hd]: [usize; 3]) -> Vec<Vec<f64>> {
     let width = (heads + 2 * kv_heads) * hd;
     let head = |s: usize, h: usize| -> Vec<f64> {

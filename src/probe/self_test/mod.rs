@@ -1,9 +1,10 @@
-//! Whether our kernels compute what they should on this very adapter: small cases against plain loops on the CPU.
+//! The self-test: whether kernels compute correctly on this adapter, in small cases against plain loops on the CPU.
 
 mod case;
 mod language;
 mod pictures;
 
+pub use case::KernelReport;
 pub(super) use case::{AGREEMENT, Recorded, bytes, nmse, noise, upload, weight};
 
 use crate::gpu::{Choice, Gpu, budget};
@@ -11,34 +12,24 @@ use crate::{Error, Result};
 use serde::Serialize;
 use std::rc::Rc;
 
-/// How one kernel did.
-#[derive(Clone, Debug, Serialize)]
-pub struct KernelReport {
-    /// The kernel.
-    pub name: String,
-    /// Its variant.
-    pub variant: String,
-    /// Whether it agrees with the CPU.
-    pub ok: bool,
-    /// Its normalised mean squared error.
-    pub error: f64,
-}
-
-/// What the device is and how its kernels did.
+/// A description of the device, and its kernels' test results.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Probe {
-    /// Always true here: without a device there is an error instead.
+    /// Always true: without a device there is an error instead.
     pub supported: bool,
     /// The adapter's name.
     pub adapter: String,
     /// The tier in use.
+    #[cfg_attr(test, ts(as = "crate::gpu::Tier"))]
     pub tier: &'static str,
     /// The family of variants in use.
+    #[cfg_attr(test, ts(as = "crate::gpu::Family"))]
     pub family: &'static str,
     /// The limits that matter.
-    pub limits: Limits,
-    /// What a model should take at most, bytes: an estimate, since browsers do not say.
+    pub limits: DeviceLimits,
+    /// Bytes that a model should take at most: an estimate, since browsers do not report it.
     pub budget_bytes: u64,
     /// Every kernel's result.
     pub kernels: Vec<KernelReport>,
@@ -47,7 +38,8 @@ pub struct Probe {
 /// Limits of the device.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Limits {
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct DeviceLimits {
     /// Bytes of one binding.
     pub max_storage_buffer_binding_size: u64,
     /// Bytes of one buffer.
@@ -57,7 +49,8 @@ pub struct Limits {
 }
 
 impl Probe {
-    /// Looks at the device and, if asked, tests its kernels. `memory`: what the browser says of the machine, GiB.
+    /// Describes the device and, if asked, tests its kernels. `memory`: the machine's memory as the browser reports it,
+    /// GiB.
     ///
     /// # Errors
     /// [`Error::Gpu`] if a kernel does not even compile.
@@ -74,7 +67,7 @@ impl Probe {
             adapter: a.name.clone(),
             tier: a.tier.name(),
             family: a.family.name(),
-            limits: Limits {
+            limits: DeviceLimits {
                 max_storage_buffer_binding_size: a.max_binding,
                 max_buffer_size: a.max_buffer,
                 max_compute_workgroup_storage_size: a.workgroup_memory,
@@ -88,16 +81,16 @@ impl Probe {
 /// Kernels that are tested together.
 #[derive(Clone, Copy, Debug)]
 pub enum Suite {
-    /// What every model multiplies with.
+    /// The products of every model.
     Linear,
-    /// What only language models use.
+    /// Kernels that only language models use.
     Language,
-    /// What only image models use.
+    /// Kernels that only image models use.
     Pictures,
 }
 
 impl Suite {
-    /// Every kernel of the suite that computes sums, on the smallest case that exercises it.
+    /// Tests every kernel of the suite that computes sums, on the smallest case that exercises it.
     pub(super) async fn test(self, gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
         let reports = match self {
             Suite::Linear => language::linear(gpu).await,
@@ -111,7 +104,7 @@ impl Suite {
     }
 }
 
-/// The kernels that do not agree with the CPU.
+/// Lists the kernels that do not agree with the CPU.
 async fn failing(gpu: &Rc<Gpu>, suites: &[Suite]) -> Result<Vec<String>> {
     let mut bad = Vec::new();
     for suite in suites {
@@ -122,14 +115,15 @@ async fn failing(gpu: &Rc<Gpu>, suites: &[Suite]) -> Result<Vec<String>> {
     Ok(bad)
 }
 
-/// Fails unless every kernel of these suites agrees with the CPU. Once for each device, and for what it has chosen.
+/// Fails unless every kernel of these suites agrees with the CPU. Tests once for each device and its choices of
+/// kernels.
 ///
 /// # Errors
-/// [`Error::Gpu`] naming the kernels that do not.
+/// [`Error::Gpu`] naming the kernels that do not agree.
 pub async fn self_test(gpu: &Rc<Gpu>, suites: &[Suite]) -> Result<()> {
     let mut bad = failing(gpu, suites).await?;
     if !bad.is_empty() && !gpu.choices().is_empty() {
-        // They may have been measured with another driver: what the table says may be right still.
+        // The choices may have been measured with another driver: the table's kernels may still be right.
         Choice::ALL.into_iter().for_each(|choice| gpu.choose(choice, false));
         bad = failing(gpu, suites).await?;
     }

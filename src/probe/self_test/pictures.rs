@@ -8,6 +8,7 @@ use crate::gpu::Gpu;
 use crate::ops::{Attend, Conv, GroupNorm, LayerNorm, Map, Rows};
 use std::rc::Rc;
 
+/// Tests convolutions, norms and attention.
 pub(super) async fn all(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let mut reports = convolution(gpu).await?;
     reports.extend(norms(gpu).await?);
@@ -15,7 +16,7 @@ pub(super) async fn all(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     Ok(reports)
 }
 
-/// Filters of 3 x 3 around the edges of tiles and blocks.
+/// Tests filters of 3 x 3 around the edges of tiles and blocks.
 async fn convolution(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let ([h, w], c, padded, o) = ([7, 9], 40, 64, 38);
     let x = noise(h * w * c, 5);
@@ -45,7 +46,7 @@ async fn convolution(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     Ok(reports)
 }
 
-/// What normalisation makes of the numbers that share a mean.
+/// Normalises numbers that share a mean.
 fn normalized(x: &[f64], eps: f64) -> impl Iterator<Item = f64> {
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
@@ -61,7 +62,7 @@ async fn norms(gpu: &Rc<Gpu>) -> Result<Vec<KernelReport>> {
     let ((weight_, w), (bias, b)) = (weight(gpu, DType::F32, &[c], 9).await?, weight(gpu, DType::F32, &[c], 10).await?);
     let scaled = |v: f64, i: usize| v * f64::from(w[i]) + f64::from(b[i]);
 
-    let norm = LayerNorm { weight: weight_.clone(), bias: bias.clone(), eps };
+    let norm = LayerNorm { weight: Some(weight_.clone()), bias: Some(bias.clone()), eps };
     let case = Recorded::new(gpu, |g| g.given(&input, [pixels, c]).layer_norm(&norm));
     let rows = x.chunks(c).map(|row| row.iter().map(|&v| v.into()).collect::<Vec<f64>>());
     let want: Vec<f64> = rows

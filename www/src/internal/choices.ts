@@ -1,5 +1,5 @@
 import type { DeviceOptions, LoadOptions, Tried } from "../public/types.js";
-import type { AdapterInfo } from "./gpu.js";
+import type { AdapterInfo } from "./generated.js";
 import { readNote, writeNote } from "./store.js";
 
 type Options = DeviceOptions & Pick<LoadOptions, "cache" | "activations">;

@@ -146,7 +146,7 @@ export class Files implements FileSet {
     });
   }
 
-  rest(): void {
+  release(): void {
     // Whoever opened them closes them.
   }
 

@@ -1,20 +1,6 @@
 import { InkstoneError } from "../public/error.js";
 import type { DeviceOptions } from "../public/types.js";
-
-/** What wgpu doesn't tell Rust about the adapter. */
-export interface AdapterInfo {
-  vendor: string;
-  architecture: string;
-  device: string;
-  description: string;
-  isFallbackAdapter: boolean;
-  /** Whether devices made from here on may use subgroups. */
-  subgroups: boolean;
-  subgroupMinSize: number;
-  subgroupMaxSize: number;
-  /** The machine's memory in GiB, roughly, where the browser tells. */
-  deviceMemory?: number;
-}
+import type { AdapterInfo } from "./generated.js";
 
 let subgroupsWanted = false;
 let wrapped = false;
@@ -39,8 +25,7 @@ export async function prepareAdapter({ adapter: powerPreference, tier }: DeviceO
   }
   wrapRequestDevice();
   subgroupsWanted = tier !== "base";
-  const { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize } =
-    adapter.info;
+  const { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize } = adapter.info;
   const { deviceMemory } = navigator as { deviceMemory?: number };
   const subgroups = subgroupsWanted && adapter.features.has("subgroups");
   return {
@@ -51,7 +36,6 @@ export async function prepareAdapter({ adapter: powerPreference, tier }: DeviceO
     isFallbackAdapter: isFallbackAdapter ?? false,
     subgroups,
     subgroupMinSize: subgroupMinSize ?? 0,
-    subgroupMaxSize: subgroupMaxSize ?? 0,
     ...(deviceMemory !== undefined && { deviceMemory }),
   };
 }

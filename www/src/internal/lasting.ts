@@ -35,7 +35,7 @@ export class Lasting implements FileSet {
     return (await this.#open()).read(name, offset, length);
   }
 
-  rest(): void {
+  release(): void {
     if (this.#loading) return;
     const files = this.#files;
     this.#files = undefined;

@@ -5,11 +5,9 @@ import type {
   Estimate,
   GenerateOptions,
   GenerationResult,
-  ImageFlops,
   ImageInfo,
   ImageLoadOptions,
   ImageOptions,
-  ImageTimings,
   LoadOptions,
   Message,
   ModelInfo,
@@ -18,6 +16,9 @@ import type {
   Roofline,
   Tried,
 } from "../public/types.js";
+import type { WirePicture, WireStep } from "./inkstone_wasm.js";
+
+export type { WirePicture, WireStep };
 
 /** A source as it travels to the worker; `key` names it in the store. */
 export type Description = { key: string } & (
@@ -31,27 +32,6 @@ export type WireImageLoadOptions = Omit<ImageLoadOptions, "signal" | "onProgress
 export type WireImageOptions = Omit<ImageOptions, "signal" | "image" | "mask" | "latents">;
 /** A LoRA on its way to the worker. */
 export type WireLora = { source: Description; name: string; scale: number };
-/** A step of a picture; the preview is RGBA. */
-export interface WireStep {
-  picture: number;
-  step: number;
-  steps: number;
-  ms: number;
-  preview?: Uint8ClampedArray<ArrayBuffer>;
-  width?: number;
-  height?: number;
-}
-/** A finished picture: `pixels` is [height, width, 3] in 0 to 1, `latents` [channels, h, w]. */
-export interface WirePicture {
-  width: number;
-  height: number;
-  pixels: Float32Array;
-  latents: Float32Array;
-  seed: number;
-  parameters: string;
-  timings: ImageTimings;
-  flops: ImageFlops;
-}
 export type WireGenerateOptions = Omit<GenerateOptions, "signal" | "onReasoning">;
 
 /** What the page may ask of the worker: arguments, answer, and what comes in between. */

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../public/error.js";
+import { ERROR_CODES } from "./generated.js";
 import type { Calls, Method, Reply, Request } from "./protocol.js";
 
 interface Scope<M extends Method> {
@@ -12,7 +13,7 @@ export type Handlers = {
   [M in Method]: (args: Calls[M]["args"], scope: Scope<M>) => Promise<Calls[M]["answer"]>;
 };
 
-const CODES: readonly string[] = ["Format", "Missing", "Shape", "Unsupported", "TooLarge", "Gpu", "Fetch", "Cancelled"];
+const CODES: readonly string[] = ERROR_CODES;
 
 /** Answers the page's calls. A failed call is answered with its error; only a trap in the wasm ends the worker. */
 export function serve(handlers: Handlers): void {

@@ -5,7 +5,8 @@ import { prepareAdapter } from "./gpu.js";
 import { throwIfAborted } from "./http.js";
 import init, { AbortFlag, estimate, probe, roofline, tune, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
 import { Lasting } from "./lasting.js";
-import type { DeviceOptions } from "../public/types.js";
+import type { DeviceOptions, Progress } from "../public/types.js";
+import type { Progress as RustProgress } from "./generated.js";
 import type { Description, WireLoadOptions } from "./protocol.js";
 import { serve, type Handlers } from "./rpc.js";
 import { clearStore, deleteFromStore, listStore } from "./store.js";
@@ -64,13 +65,13 @@ async function deviceFor<O extends DeviceOptions>(options: O, measure = false): 
 }
 
 /** Opens the files of `sources` and hands them to `load`; what it makes is kept until it is disposed of. */
-function loadModel<M extends WasmLanguageModel | WasmImageModel, P extends { file: string }>(
+function loadModel<M extends WasmLanguageModel | WasmImageModel, O extends WireLoadOptions>(
   sources: Description[],
-  options: WireLoadOptions,
+  options: O,
   signal: AbortSignal,
-  emit: (progress: P & { local: boolean }) => void,
+  emit: (progress: Progress) => void,
   measure: boolean,
-  load: (files: Files[], options: object, report: (progress: P) => void, flag: AbortFlag) => Promise<M>,
+  load: (files: Files[], options: O, report: (progress: RustProgress) => void, flag: AbortFlag) => Promise<M>,
 ): Promise<{ model: number; info: ReturnType<M["info"]> }> {
   return inTurn(async () => {
     throwIfAborted(signal);
@@ -156,7 +157,7 @@ const handlers: Handlers = {
     const found = models.get(id);
     models.delete(id);
     found?.dispose();
-    for (const files of lasting.get(id) ?? []) files.rest();
+    for (const files of lasting.get(id) ?? []) files.release();
     lasting.delete(id);
   },
 

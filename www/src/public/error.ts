@@ -1,3 +1,5 @@
+import type { ERROR_CODES } from "../internal/generated.js";
+
 /**
  * Who must act, by kind of failure. The names equal the variants of the Rust `Error`.
  *
@@ -10,7 +12,7 @@
  * - `Fetch`: bytes couldn't be read.
  * - `Cancelled`: the caller asked to stop.
  */
-export type ErrorCode = "Format" | "Missing" | "Shape" | "Unsupported" | "TooLarge" | "Gpu" | "Fetch" | "Cancelled";
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Every failure of this package. `message` says what to do; `code` says who must do it. */
 export class InkstoneError extends Error {

@@ -1,3 +1,33 @@
+import type {
+  Activations,
+  Autoencoder,
+  Estimate,
+  FamilyName,
+  FinishReason,
+  GenerateOptions as RustGenerateOptions,
+  GenerationResult as RustGenerationResult,
+  ImageFlops,
+  ImageInfo,
+  ImageOptions as RustImageOptions,
+  ImageStep as RustImageStep,
+  ImageTimings,
+  LanguageInfo,
+  PowerPreference,
+  Priority,
+  Probe,
+  Progress as RustProgress,
+  Quantize,
+  Roofline,
+  SamplerName,
+  TextMemory,
+  Tier,
+  Tried,
+} from "../internal/generated.js";
+
+/** What Rust has under the same names; its documentation is there. */
+export type { Estimate, FamilyName, ImageFlops, ImageInfo, ImageTimings, Roofline, SamplerName, Tier, Tried };
+export type { LanguageInfo as ModelInfo };
+
 /**
  * Where a model is.
  *
@@ -9,23 +39,23 @@
  */
 export type Source = string | URL | Blob | File | File[] | Record<string, Blob | URL | string>;
 
-/** How far a load has come. `loaded` and `total` are bytes, or kernels while compiling. */
-export interface Progress {
-  phase: "download" | "upload" | "compile" | "ready";
-  loaded: number;
-  total: number;
-  file: string;
+/**
+ * How far a load has come, in bytes of the files: `loaded` of `total`. While the kernels compile (`compile`) nothing is
+ * counted: `loaded` is 0. At the end (`ready`) both are equal.
+ */
+export interface Progress extends Omit<RustProgress, "phase"> {
+  phase: RustProgress["phase"] | "upload";
   /** True when the file comes from this machine and not over the network. */
   local?: boolean;
 }
 
 /** What the device options of {@link LoadOptions} are: they also steer `probe` and `roofline`. */
 export interface DeviceOptions {
-  adapter?: "high-performance" | "low-power";
+  adapter?: PowerPreference;
   /** The highest tier allowed; by default what the device offers. */
-  tier?: "base" | "subgroups" | "f16";
+  tier?: Tier;
   /** Kernel variants; for tests and benches. */
-  family?: "auto" | "software" | "generic" | "apple" | "nvidia" | "amd" | "intel" | "qualcomm" | "arm";
+  family?: "auto" | FamilyName;
   /** Check the kernels on this adapter before their first use. Default true. */
   selfTest?: boolean;
   /**
@@ -39,19 +69,19 @@ export interface LoadOptions extends DeviceOptions {
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
   /** For unquantized files; `"auto"` picks what fits. */
-  quantize?: "auto" | "none" | "q8" | "q4";
+  quantize?: "auto" | Quantize;
   /**
    * What a language model's weights are multiplied with. `"int8"`: numbers rounded to eight bits, a scale for every 32, where that was
    * measured to be quicker on this adapter: for prompts, for single tokens (`info.choices` says so; the first such load measures).
    * Logits are off by a hundredth of what they are. Default `"f32"`.
    */
-  activations?: "f32" | "int8";
+  activations?: Activations;
   /** Default: the model's own, bounded by memory. */
   contextLength?: number;
   /** Keep the files in the browser's own storage. Default true. */
   cache?: boolean;
   /** How long one submit may hold the GPU. */
-  priority?: "interactive" | "background";
+  priority?: Priority;
   /**
    * Adapters, merged into an image model's weights. A prompt may ask for another scale with `<lora:name:0.8>`, the name being
    * its file's without the ending; 0 takes it off for that picture.
@@ -61,143 +91,34 @@ export interface LoadOptions extends DeviceOptions {
   hub?: string;
 }
 
-export interface ModelInfo {
-  architecture: string;
-  name: string;
-  parameters: number;
-  quantization: string;
-  contextLength: number;
-  vocabulary: number;
-  bytes: { weights: number; cache: number; scratch: number };
-  tier: string;
-  adapter: string;
-  /** The family of kernel variants in use. */
-  family: string;
-  /** What was chosen beyond it because it is quicker on this adapter: names of {@link Tried}. */
-  choices: string[];
-}
-
-/** What is known of a loaded image model. Sizes are `[width, height]` in pixels. */
-export interface ImageInfo {
-  architecture: string;
-  /** The parts that were loaded, by their names in a diffusers folder. */
-  components: string[];
-  defaultSize: [number, number];
-  defaultSteps: number;
-  defaultGuidance: number;
-  defaultSampler: SamplerName;
-  samplers: SamplerName[];
-  /** Sides must be a multiple of this. */
-  multipleOf: number;
-  /** The LoRAs that it was loaded with, by the names that prompts call them: `<lora:name:0.8>`. */
-  loras: string[];
-  parameters: number;
-  quantization: string;
-  /**
-   * On the GPU: weights that are there now, what the latest picture took besides, and the most that was there at any moment
-   * of the load or, once there was one, of the latest call.
-   */
-  bytes: { weights: number; scratch: number; peak: number };
-  tier: string;
-  adapter: string;
-  /** The family of kernel variants in use. */
-  family: string;
-  /** What was chosen beyond it because it is quicker on this adapter: names of {@link Tried}. */
-  choices: string[];
-}
-
-/** `ddpm` and `deis` are there for models whose own schedule names them. */
-export type SamplerName =
-  | "ddim"
-  | "euler"
-  | "euler_a"
-  | "heun"
-  | "dpmpp_2m"
-  | "dpmpp_2m_karras"
-  | "lcm"
-  | "unipc"
-  | "pndm"
-  | "lms"
-  | "ddpm"
-  | "deis";
-
 export interface ImageLoadOptions extends LoadOptions {
   /**
    * Which autoencoder paints the finished picture. `"full"`: the model's own. `"tiny"`: a small, fast one (TAESD), from the
    * model's folder `taesd` (`taesdxl` for SDXL) or from the hub. Default `"auto"`: the model's own, and a tiny one that
    * lies in its folder for previews.
    */
-  vae?: "auto" | "full" | "tiny";
+  vae?: Autoencoder;
   /**
    * Whether the text encoders stay on the GPU. `"release"`: they leave once a prompt is encoded, and a new prompt reads them
    * again from where the files are kept. Default `"auto"`: they leave if all together would not fit.
    */
-  textEncoder?: "auto" | "keep" | "release";
+  textEncoder?: TextMemory;
 }
 
-export interface ImageOptions {
-  /** What the picture should not show. */
-  negativePrompt?: string;
-  /** Pixels; default: the model's own size, or that of `image`. */
-  width?: number;
-  height?: number;
-  steps?: number;
-  /** How far the prompt is followed; up to 1 the negative prompt plays no part and a step takes half the time. */
-  guidanceScale?: number;
-  /** Default: random. Picture `i` of a batch uses `seed + i`. */
-  seed?: number;
-  /** Whose seeds to reproduce: torch's on the CPU (diffusers, ComfyUI; the default) or on a GPU (AUTOMATIC1111). */
-  noise?: "cpu" | "gpu";
-  /** Default: the model's own. */
-  sampler?: SamplerName;
-  /** How much fresh noise `ddim` adds. */
-  eta?: number;
-  /** Layers of the text encoder to leave out, counted from its end. */
-  clipSkip?: number;
-  /** How many pictures. */
-  batch?: number;
+/** Options of one call; Rust's, and what is not JSON. */
+export interface ImageOptions extends Partial<RustImageOptions> {
   /** A picture to start from; it is scaled to `width` and `height`. */
   image?: ImageBitmapSource;
-  /** How much of `image` is repainted, above 0 and up to 1. Default 0.8. */
-  strength?: number;
   /** What of `image` is repainted: white. */
   mask?: ImageBitmapSource;
-  /** The seed of a second noise that is mixed in. */
-  variationSeed?: number;
-  /** How much of it, 0 to 1. */
-  variationStrength?: number;
-  /** What the steps show: nothing, a rough view of the latents, or what a small decoder makes of them. */
-  preview?: "none" | "latent" | "tiny";
   signal?: AbortSignal;
   /** Start from these instead of the seed's noise, `[batch, channels, h, w]`. */
   latents?: Float32Array;
 }
 
 /** One step of one picture of a batch. */
-export interface ImageStep {
-  /** Which picture of the batch, from 0. */
-  picture: number;
-  /** From 1 to `steps`. */
-  step: number;
-  steps: number;
+export interface ImageStep extends RustImageStep {
   preview?: ImageBitmap;
-  /** How long this step took. */
-  ms: number;
-}
-
-export interface ImageTimings {
-  textMs: number;
-  stepMs: number[];
-  decodeMs: number;
-  totalMs: number;
-}
-
-/** Floating-point operations of products, convolutions and attention. */
-export interface ImageFlops {
-  /** A denoising step, with and without the prompt. */
-  step: number;
-  /** Decoding the latents. */
-  decode: number;
 }
 
 export interface ImageResult {
@@ -251,50 +172,21 @@ export interface Message {
   tool_call_id?: string;
 }
 
-export interface GenerateOptions {
-  maxTokens?: number;
-  /** 0 is greedy and deterministic. */
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  seed?: number;
-  repetitionPenalty?: number;
-  presencePenalty?: number;
-  frequencyPenalty?: number;
-  logitBias?: Record<number, number>;
-  stop?: string | string[];
-  /** How many alternatives to report for each token. */
-  logprobs?: number;
-  /** String input: no chat template, continue the text as it stands. */
-  raw?: boolean;
+/** Options of one generation; Rust's, and what is not read there. */
+export interface GenerateOptions extends Partial<RustGenerateOptions> {
   responseFormat?:
     { type: "json_schema"; schema: object } | { type: "regex"; pattern: string } | { type: "grammar"; lark: string };
   tools?: Tool[];
   toolChoice?: "auto" | "none" | "required" | { name: string };
-  /** For templates that can think: on or off. */
-  reasoning?: boolean;
-  /** For benchmarks: go on past stop tokens up to `maxTokens`. */
-  ignoreEos?: boolean;
   signal?: AbortSignal;
-  onOverflow?: "error" | "truncate-oldest" | "shift";
   /** Gets what the model thinks, as it appears; iterating gives only the answer. */
   onReasoning?: (text: string) => void;
 }
 
-export interface GenerationResult {
-  text: string;
-  reasoning?: string;
+/** A finished answer. */
+export interface GenerationResult extends Omit<RustGenerationResult, "finishReason"> {
   toolCalls?: ToolCall[];
-  tokens: number[];
-  finishReason: "stop" | "length" | "tool_calls" | "abort" | "overflow";
-  usage: { promptTokens: number; cachedTokens: number; completionTokens: number };
-  /**
-   * `prefillMs`, `firstTokenMs`: from the call to the first token; `decodeMs`: from there to the end; `tokensPerSecond`:
-   * tokens that came in `decodeMs`, a stop token among them because its step took as long. 0 if none did.
-   */
-  timings: { prefillMs: number; decodeMs: number; firstTokenMs: number; tokensPerSecond: number };
-  logprobs?: { token: number; logprob: number; top: { token: number; logprob: number }[] }[];
+  finishReason: FinishReason | "tool_calls";
 }
 
 /**
@@ -306,46 +198,13 @@ export interface Generation extends AsyncIterable<string>, PromiseLike<Generatio
   abort(): void;
 }
 
-export interface ProbeResult {
-  supported: boolean;
+/** What an adapter is and how its kernels did; where there is none, texts are empty and `reason` says why. */
+export interface ProbeResult extends Omit<Probe, "tier" | "family" | "limits"> {
   reason?: string;
-  adapter: string;
-  tier: string;
-  /** The family of kernel variants that this adapter gets; empty if it is not supported. */
-  family: string;
+  tier: Tier | "";
+  /** The family of kernel variants that this adapter gets. */
+  family: FamilyName | "";
   limits: Record<string, number>;
-  budgetBytes: number;
-  /** The self-test of every kernel against the CPU. */
-  kernels: { name: string; variant: string; ok: boolean; error: number }[];
-}
-
-/** What an adapter can do at best; see `roofline`. */
-export interface Roofline {
-  /** Bytes that kernels read from the GPU's memory in a second. */
-  bytesPerSecond: number;
-  /** 32-bit operations in a second; a fused multiply-add counts as two. */
-  flopsPerSecond: number;
-}
-
-/** Two ways to compute the same, measured on an adapter; see `tune`. */
-export interface Tried {
-  /** What was tried instead of what is usual: `"winograd"`, `"short tiles"`, `"short attention"`, `"int8 prompts"` or `"int8 tokens"`. */
-  choice: string;
-  /** How long the usual way took, and this one. */
-  seconds: [number, number];
-  /** The normalised mean squared difference of their results. */
-  difference: number;
-  /** Whether models loaded from here on use it: it is at least 5 % quicker, agrees, and passes the self-test. */
-  chosen: boolean;
-}
-
-export interface Estimate {
-  fits: boolean;
-  /** Bytes still to come over the network. */
-  download: number;
-  /** Bytes on the GPU. */
-  gpu: number;
-  advice?: string;
 }
 
 /** One model in the browser's own storage. */

@@ -8,7 +8,8 @@ import { troubleCard, type Way } from "./trouble.js";
 
 const PHASES: Record<Progress["phase"], Key> = {
   download: "phaseDownload",
-  upload: "phaseUpload",
+  // The types name it; to whoever waits it is a part of the download.
+  upload: "phaseDownload",
   compile: "phaseCompile",
   ready: "phaseReady",
 };
@@ -194,7 +195,7 @@ class LoadingBar {
 
   update(now: Progress): void {
     // Only bytes are worth counting: compiling is short, and nobody knows how short.
-    const counted = now.phase === "download" || now.phase === "upload";
+    const counted = now.phase === "download";
     const fraction = !counted ? 1 : now.total > 0 ? Math.min(1, now.loaded / now.total) : 0;
     const text = t(now.phase === "download" && now.local ? "phaseLocal" : PHASES[now.phase]);
     if (this.phase.textContent !== text) this.phase.textContent = text;

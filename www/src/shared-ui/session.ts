@@ -2,7 +2,7 @@
  * The one model that a page has open: choosing, checking that it fits, loading, closing.
  * Everything the page shows about it is drawn from `state`, so no step can be shown twice or forgotten.
  */
-import { cache, estimate, probe, type CacheEntry, type LoadOptions, type Source } from "inkstone";
+import { cache, estimate, probe, type CacheEntry, type LoadOptions, type Progress as Report, type Source } from "inkstone";
 import { isSame, type Choice } from "./models.js";
 import { Signal } from "./signal.js";
 import { readSetting, writeSetting } from "./storage.js";
@@ -16,7 +16,7 @@ export interface Fit {
 }
 
 export interface Progress {
-  phase: "download" | "upload" | "compile" | "ready";
+  phase: Report["phase"];
   loaded: number;
   total: number;
   file: string;

@@ -1,60 +1,26 @@
 //! Single-file checkpoints, which keep the names of the original Stable Diffusion code: what they hold, found from the
 //! names and shapes of their tensors alone, and where each tensor of the diffusers layout is in them.
 
+mod parts;
+mod tensors;
+mod unet;
+
+pub use tensors::{CheckpointKind, Take, TensorMap};
+
 use crate::config::diffusion::clip::ClipConfig;
-use crate::config::diffusion::index::Family;
+use crate::config::diffusion::index::PipelineFamily;
 use crate::config::diffusion::scheduler::{Prediction, SchedulerConfig, Spacing};
 use crate::config::diffusion::unet::UnetConfig;
 use crate::config::diffusion::vae::VaeConfig;
-mod parts;
-mod unet;
-
 use crate::format::TensorInfo;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
-
-/// What part of a stored tensor a tensor is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Take {
-    /// All of it. (A matrix may be stored as a convolution of one tap, [O, I, 1, 1].)
-    Whole,
-    /// Some of its rows.
-    Rows {
-        /// The first of them.
-        first: usize,
-        /// How many.
-        count: usize,
-    },
-    /// All of it, but stored [I, O].
-    Transposed,
-}
-
-/// Where tensors are: from their name (`unet.conv_in.weight`) to the stored one.
-pub type Map = BTreeMap<String, (String, Take)>;
-
-/// Which Stable Diffusion a checkpoint is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// 1.x, whose text encoder is CLIP's.
-    Sd1,
-    /// 2.x, whose text encoder is OpenCLIP's.
-    Sd2,
-    /// XL, with both.
-    Sdxl,
-}
-
-impl Kind {
-    /// The family of pipelines.
-    pub fn family(self) -> Family {
-        if self == Kind::Sdxl { Family::Sdxl } else { Family::Sd }
-    }
-}
+use tensors::CheckpointPart;
 
 /// Whichever parts a file holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parts {
-    /// Which Stable Diffusion they are of; of a VAE alone that cannot be said, and this is [`Kind::Sd1`].
-    pub kind: Kind,
+pub struct CheckpointParts {
+    /// Which Stable Diffusion they are of; of a VAE alone that cannot be said, and this is [`CheckpointKind::Sd1`].
+    pub kind: CheckpointKind,
     /// The noise predictor.
     pub unet: Option<UnetConfig>,
     /// The autoencoder.
@@ -66,20 +32,20 @@ pub struct Parts {
     /// How it was trained.
     pub scheduler: SchedulerConfig,
     /// Where each tensor is.
-    pub map: Map,
+    pub map: TensorMap,
 }
 
 /// A file that holds all parts of a pipeline.
 ///
-/// What cannot be read off names and shapes is what Stable Diffusion has: 8 heads in SD 1, heads of 64 elements in SD 2,
-/// SDXL and text encoders; 32 groups, or the largest power of two below that divides all channels; the factors of the
-/// latents. Whoever knows better replaces a configuration.
+/// What cannot be read off names and shapes is what Stable Diffusion has: 8 heads in SD 1, heads of 64 elements in SD
+/// 2, SDXL and text encoders; 32 groups, or the largest power of two below that divides all channels; the factors of
+/// the latents. Whoever knows better replaces a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Which Stable Diffusion it is.
-    pub kind: Kind,
+    pub kind: CheckpointKind,
     /// The family of pipelines.
-    pub family: Family,
+    pub family: PipelineFamily,
     /// The parts, by their names in a diffusers folder, sorted.
     pub components: Vec<String>,
     /// The noise predictor.
@@ -91,10 +57,10 @@ pub struct Checkpoint {
     /// How it was trained.
     pub scheduler: SchedulerConfig,
     /// Where each tensor is.
-    pub map: Map,
+    pub map: TensorMap,
 }
 
-/// What the tensors of a single-file checkpoint make.
+/// Opens a single-file checkpoint from its tensors.
 ///
 /// [`Error::Format`] if a part is missing or its shapes cannot be; [`Error::Missing`] if a tensor is;
 /// [`Error::Unsupported`] for checkpoints of other models.
@@ -102,7 +68,7 @@ pub fn open(tensors: &[TensorInfo], file: &str) -> Result<Checkpoint> {
     open_as(tensors, file, None)
 }
 
-/// The same, of a model that is known to predict something. Where it is not known, see [`parts`].
+/// Does the same for a model that is known to predict something. Where it is not known, see [`parts`].
 pub fn open_as(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>) -> Result<Checkpoint> {
     let parts = parts(tensors, file, prediction)?;
     let (Some(unet), Some(vae), []) = (parts.unet, parts.vae, &parts.missing[..]) else {
@@ -125,41 +91,6 @@ pub fn open_as(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction
     })
 }
 
-/// The tensors of a part of a checkpoint, by the names that follow the part's prefix.
-pub(super) struct Part<'a> {
-    prefix: &'a str,
-    pub tensors: BTreeMap<&'a str, &'a TensorInfo>,
-    pub file: &'a str,
-}
-
-impl<'a> Part<'a> {
-    /// The part that has `sign` after one of the prefixes.
-    fn find(tensors: &'a [TensorInfo], prefixes: &[&'a str], sign: &str, file: &'a str) -> Option<Self> {
-        let has = |prefix: &str| tensors.iter().any(|t| t.name.strip_prefix(prefix) == Some(sign));
-        let prefix = *prefixes.iter().find(|prefix| has(prefix))?;
-        let part = tensors.iter().filter_map(|t| Some((t.name.strip_prefix(prefix)?, t)));
-        Some(Part { prefix, tensors: part.collect(), file })
-    }
-
-    /// A dimension of the tensor `name`.
-    pub fn dim(&self, name: &str, axis: usize) -> Result<usize> {
-        let full = || format!("{}{name}", self.prefix);
-        let tensor = self.tensors.get(name).ok_or_else(|| Error::Missing { tensor: full() })?;
-        let what = || format!("`{}` has shape {:?}: the file is damaged, download it again", full(), tensor.shape);
-        tensor.shape.get(axis).copied().ok_or_else(|| Error::format(self.file, what()))
-    }
-
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-}
-
-/// The largest power of two up to 32 that divides all of `channels`.
-pub(super) fn groups(channels: &[usize]) -> usize {
-    let divides = |groups: &usize| channels.iter().all(|c| c.is_multiple_of(*groups));
-    [32, 16, 8, 4, 2].into_iter().find(divides).unwrap_or(1)
-}
-
 /// Tensors that only other files have, and what to say of them.
 const OTHERS: [(&str, &str); 16] = [
     ("lora_unet_", "this is a LoRA: load a model and give this as its `lora`"),
@@ -180,19 +111,19 @@ const OTHERS: [(&str, &str); 16] = [
     ("model.layers.", "this is a language model; choose a Stable Diffusion checkpoint"),
 ];
 
-/// Whichever parts of Stable Diffusion the tensors make.
+/// Returns whichever parts of Stable Diffusion the tensors make.
 ///
 /// What the model predicts: `prediction` if given, else the velocity if the file has a tensor named `v_pred`. Else SD 1
 /// and XL predict the noise, and SD 2 the velocity unless the file's name has `base`, `512` or `turbo` in it: nothing
 /// else tells them apart. With a tensor named `ztsnr` the noise schedule is rescaled to end in noise alone.
 ///
 /// [`Error::Format`], [`Error::Missing`], [`Error::Unsupported`] as in [`open`], but for parts that are missing.
-pub fn parts(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>) -> Result<Parts> {
+pub fn parts(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>) -> Result<CheckpointParts> {
     let any = |prefix: &str| tensors.iter().any(|t| t.name.starts_with(prefix));
     if let Some((_, what)) = OTHERS.iter().find(|(prefix, _)| any(prefix)) {
         return Err(Error::unsupported(format!("{file}: {what}")));
     }
-    let find = |prefixes: &[&'static str], sign| Part::find(tensors, prefixes, sign, file);
+    let find = |prefixes: &[&'static str], sign| CheckpointPart::find(tensors, prefixes, sign, file);
     let unet = find(&["model.diffusion_model.", ""], "input_blocks.0.0.weight");
     let vae = find(&["first_stage_model.", "vae.", ""], "decoder.conv_in.weight");
     const CLIP: [&str; 2] = ["text_model.embeddings.token_embedding.weight", "embeddings.token_embedding.weight"];
@@ -206,18 +137,18 @@ pub fn parts(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>)
     let labelled = unet.as_ref().is_some_and(|unet| unet.has("label_emb.0.0.weight"));
     let linear = unet.as_ref().is_some_and(unet::is_linear);
     let kind = if any("conditioner.embedders.") || (labelled && towers[1].1.is_none()) {
-        Kind::Sdxl
+        CheckpointKind::Sdxl
     } else if towers[1].1.is_some() || (towers[0].1.is_none() && linear) {
-        Kind::Sd2
+        CheckpointKind::Sd2
     } else {
-        Kind::Sd1
+        CheckpointKind::Sd1
     };
-    if labelled && kind != Kind::Sdxl {
+    if labelled && kind != CheckpointKind::Sdxl {
         let what = "models that take the embedding of a picture are not supported; choose another checkpoint";
         return Err(Error::unsupported(format!("{file}: {what}")));
     }
 
-    let mut map = Map::new();
+    let mut map = TensorMap::new();
     let mut text = Vec::new();
     for (name, tower, open) in &towers {
         if let Some(tower) = tower {
@@ -232,7 +163,8 @@ pub fn parts(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>)
     let mut missing: Vec<&str> = Vec::new();
     missing.extend(unet.is_none().then_some("unet"));
     missing.extend(vae.is_none().then_some("vae"));
-    let wanted: &[&str] = if kind == Kind::Sdxl { &["text_encoder", "text_encoder_2"] } else { &["text_encoder"] };
+    let wanted: &[&str] =
+        if kind == CheckpointKind::Sdxl { &["text_encoder", "text_encoder_2"] } else { &["text_encoder"] };
     missing.extend(wanted.iter().filter(|wanted| !text.iter().any(|(name, _)| name == *wanted)));
     if missing.len() == wanted.len() + 2 {
         let what = "nothing of Stable Diffusion is in it; choose a checkpoint of Stable Diffusion 1, 2 or XL";
@@ -241,38 +173,38 @@ pub fn parts(tensors: &[TensorInfo], file: &str, prediction: Option<Prediction>)
     let named = |words: &[&str]| words.iter().any(|word| file.to_ascii_lowercase().contains(word));
     let guess = match kind {
         _ if any("v_pred") => Prediction::V,
-        Kind::Sd2 if !named(&["base", "512", "turbo"]) => Prediction::V,
+        CheckpointKind::Sd2 if !named(&["base", "512", "turbo"]) => Prediction::V,
         _ => Prediction::Epsilon,
     };
     let scheduler = scheduler(kind, prediction.unwrap_or(guess), any("ztsnr"), named(&["turbo"]));
     let unet = unet.map(|unet| UnetConfig { sample_size: [sample_size(kind, &scheduler); 2], ..unet });
-    Ok(Parts { kind, unet, vae: vae.map(VaeConfig::Kl), text, missing, scheduler, map })
+    Ok(CheckpointParts { kind, unet, vae: vae.map(VaeConfig::Kl), text, missing, scheduler, map })
 }
 
-/// The samplers that diffusers chooses for each kind.
-fn scheduler(kind: Kind, prediction: Prediction, ends_in_noise: bool, turbo: bool) -> SchedulerConfig {
+/// Returns the samplers that diffusers chooses for each kind.
+fn scheduler(kind: CheckpointKind, prediction: Prediction, ends_in_noise: bool, turbo: bool) -> SchedulerConfig {
     let class = match kind {
         _ if turbo => "EulerDiscreteScheduler",
-        Kind::Sd1 if ends_in_noise => "DDIMScheduler",
-        Kind::Sd1 => "PNDMScheduler",
-        Kind::Sd2 => "DDIMScheduler",
-        Kind::Sdxl => "EulerDiscreteScheduler",
+        CheckpointKind::Sd1 if ends_in_noise => "DDIMScheduler",
+        CheckpointKind::Sd1 => "PNDMScheduler",
+        CheckpointKind::Sd2 => "DDIMScheduler",
+        CheckpointKind::Sdxl => "EulerDiscreteScheduler",
     };
     // What only few steps are taken of, or what ends in noise alone, has to begin at the last timestep.
     // Of the others' folders only that of SDXL says where to begin: samplers have ways of their own.
     let spacing = match kind {
         _ if turbo || ends_in_noise => Some(Spacing::Trailing),
-        Kind::Sdxl => Some(Spacing::Leading),
+        CheckpointKind::Sdxl => Some(Spacing::Leading),
         _ => None,
     };
     SchedulerConfig { rescale_betas_zero_snr: ends_in_noise, spacing, ..SchedulerConfig::trained(class, prediction) }
 }
 
-/// The side of the latents that each kind was trained on.
-fn sample_size(kind: Kind, scheduler: &SchedulerConfig) -> usize {
+/// Returns the side of the latents that each kind was trained on.
+fn sample_size(kind: CheckpointKind, scheduler: &SchedulerConfig) -> usize {
     match (kind, scheduler.prediction) {
-        (Kind::Sdxl, _) => 128,
-        (Kind::Sd2, Prediction::V) => 96,
+        (CheckpointKind::Sdxl, _) => 128,
+        (CheckpointKind::Sd2, Prediction::V) => 96,
         _ => 64,
     }
 }

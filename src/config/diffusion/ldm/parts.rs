@@ -1,7 +1,7 @@
 //! The autoencoder and the text encoders of a single-file checkpoint.
 
-use super::{Kind, Map, Part, Take, groups};
-use crate::config::diffusion::clip::{Activation, ClipConfig};
+use super::tensors::{CheckpointKind, CheckpointPart, Take, TensorMap, groups};
+use crate::config::diffusion::clip::{ClipActivation, ClipConfig};
 use crate::config::diffusion::names::{Table, canonical, number};
 use crate::config::diffusion::vae::KlConfig;
 use crate::config::language::wrong;
@@ -10,13 +10,13 @@ use crate::{Error, Result};
 /// The text tower of SD 2 as it is published has this layer, and its states before it are what is used.
 const SKIPPED: usize = 23;
 
-/// The numbers after `prefix`, or one more than the largest.
-fn count(part: &Part<'_>, prefix: &str) -> usize {
+/// Counts the modules after `prefix`: one more than the largest number there.
+fn count(part: &CheckpointPart<'_>, prefix: &str) -> usize {
     let numbers = part.tensors.keys().filter_map(|name| number(name.strip_prefix(prefix)?));
     numbers.map(|(i, _)| i + 1).max().unwrap_or(0)
 }
 
-/// The new name of an autoencoder's tensor. `levels` of the decoder are numbered backwards.
+/// Returns the new name of an autoencoder's tensor. `levels` of the decoder are numbered backwards.
 fn vae_name(name: &str, levels: usize) -> Option<String> {
     let Some((half, rest)) = name.split_once('.').filter(|(half, _)| matches!(*half, "encoder" | "decoder")) else {
         return (name.starts_with("quant_conv.") || name.starts_with("post_quant_conv.")).then(|| name.to_string());
@@ -42,8 +42,8 @@ fn vae_name(name: &str, levels: usize) -> Option<String> {
     Some(format!("{half}.{}", rest.replace("nin_shortcut", "conv_shortcut")))
 }
 
-/// The autoencoder.
-pub(super) fn vae(part: &Part<'_>, kind: Kind, map: &mut Map) -> Result<KlConfig> {
+/// Describes the autoencoder.
+pub(super) fn vae(part: &CheckpointPart<'_>, kind: CheckpointKind, map: &mut TensorMap) -> Result<KlConfig> {
     let file = part.file;
     if part.tensors.keys().any(|name| name.contains(".attn.")) {
         let what = "an autoencoder with attention outside its middle is not supported; choose another checkpoint";
@@ -70,19 +70,19 @@ pub(super) fn vae(part: &Part<'_>, kind: Kind, map: &mut Map) -> Result<KlConfig
         layers_per_block: layers - 1,
         norm_num_groups: groups(&block_out_channels),
         block_out_channels,
-        scaling_factor: if kind == Kind::Sdxl { 0.13025 } else { 0.18215 },
+        scaling_factor: if kind == CheckpointKind::Sdxl { 0.13025 } else { 0.18215 },
         shift_factor: 0.0,
         quant_conv: part.has("quant_conv.weight"),
         post_quant_conv: part.has("post_quant_conv.weight"),
         mid_attention: part.has("decoder.mid.attn_1.norm.weight"),
-        sample_size: if kind == Kind::Sdxl { 1024 } else { 512 },
+        sample_size: if kind == CheckpointKind::Sdxl { 1024 } else { 512 },
     };
     config.checked(file)
 }
 
-/// What text encoders have in common: heads of 64 elements, and a vocabulary that ends in the tokens that begin and end a
-/// text.
-fn tower(vocab: usize, dim: usize, activation: Activation, pad: Option<u32>) -> ClipConfig {
+/// Describes a text encoder: heads of 64 elements, and a vocabulary that ends in the tokens that begin and end
+/// a text.
+fn tower(vocab: usize, dim: usize, activation: ClipActivation, pad: Option<u32>) -> ClipConfig {
     let eos = vocab.saturating_sub(1) as u32;
     ClipConfig {
         vocab,
@@ -100,8 +100,8 @@ fn tower(vocab: usize, dim: usize, activation: Activation, pad: Option<u32>) -> 
     }
 }
 
-/// CLIP's text tower, which keeps its names. Older files leave out `text_model`.
-pub(super) fn clip(part: &Part<'_>, map: &mut Map) -> Result<ClipConfig> {
+/// Describes CLIP's text tower, which keeps its names. Older files leave out `text_model`.
+pub(super) fn clip(part: &CheckpointPart<'_>, map: &mut TensorMap) -> Result<ClipConfig> {
     let prefix = if part.has("embeddings.token_embedding.weight") { "" } else { "text_model." };
     for (name, tensor) in &part.tensors {
         // Of the text projection, which some files have, nothing is read.
@@ -115,17 +115,23 @@ pub(super) fn clip(part: &Part<'_>, map: &mut Map) -> Result<ClipConfig> {
         positions: dim("embeddings.position_embedding", 0)?,
         n_layers: count(part, &format!("{prefix}encoder.layers.")),
         ffn_dim: dim("encoder.layers.0.mlp.fc1", 0)?,
-        ..tower(vocab, width, Activation::QuickGelu, None)
+        ..tower(vocab, width, ClipActivation::QuickGelu, None)
     };
     config.checked(part.file)
 }
 
-/// OpenCLIP's text tower, as the text encoder `name`. Of SD 2's the last layer is left out, which it does not use: the one
-/// of that number, or in a smaller tower the last if there is also a projection (which converted towers have not).
-pub(super) fn open_clip(part: &Part<'_>, name: &str, kind: Kind, map: &mut Map) -> Result<ClipConfig> {
+/// Describes OpenCLIP's text tower, as the text encoder `name`. Of SD 2's the last layer is left out, which it does not
+/// use: the one of that number, or in a smaller tower the last if there is also a projection (which converted towers
+/// have not).
+pub(super) fn open_clip(
+    part: &CheckpointPart<'_>,
+    name: &str,
+    kind: CheckpointKind,
+    map: &mut TensorMap,
+) -> Result<ClipConfig> {
     const LAYERS: &str = "transformer.resblocks.";
     let mut layers = count(part, LAYERS);
-    if kind == Kind::Sd2 {
+    if kind == CheckpointKind::Sd2 {
         let whole = part.has("text_projection") || part.has("text_projection.weight");
         layers = if layers > SKIPPED { SKIPPED } else { layers - usize::from(whole && layers < SKIPPED && layers > 1) };
     }
@@ -137,7 +143,7 @@ pub(super) fn open_clip(part: &Part<'_>, name: &str, kind: Kind, map: &mut Map) 
             "positional_embedding" => drop(put("text_model.embeddings.position_embedding.weight", Take::Whole)),
             "ln_final.weight" => drop(put("text_model.final_layer_norm.weight", Take::Whole)),
             "ln_final.bias" => drop(put("text_model.final_layer_norm.bias", Take::Whole)),
-            "text_projection" | "text_projection.weight" if kind == Kind::Sdxl => {
+            "text_projection" | "text_projection.weight" if kind == CheckpointKind::Sdxl => {
                 let whole = key.ends_with("weight");
                 projection_dim = Some(part.dim(key, usize::from(!whole))?);
                 put("text_projection.weight", if whole { Take::Whole } else { Take::Transposed });
@@ -159,7 +165,7 @@ pub(super) fn open_clip(part: &Part<'_>, name: &str, kind: Kind, map: &mut Map) 
             }
         }
     }
-    if kind == Kind::Sdxl && projection_dim.is_none() {
+    if kind == CheckpointKind::Sdxl && projection_dim.is_none() {
         return Err(Error::Missing { tensor: format!("{name}.text_projection.weight") });
     }
     let (vocab, width) = (part.dim("token_embedding.weight", 0)?, part.dim("token_embedding.weight", 1)?);
@@ -168,7 +174,7 @@ pub(super) fn open_clip(part: &Part<'_>, name: &str, kind: Kind, map: &mut Map) 
         n_layers: layers,
         ffn_dim: part.dim("transformer.resblocks.0.mlp.c_fc.weight", 0)?,
         projection_dim,
-        ..tower(vocab, width, Activation::Gelu, Some(0))
+        ..tower(vocab, width, ClipActivation::Gelu, Some(0))
     };
     config.checked(part.file)
 }

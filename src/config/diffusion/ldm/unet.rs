@@ -1,8 +1,8 @@
-//! The noise predictor of a single-file checkpoint: its blocks in the order of the file, levels found by what leads from
-//! one to the next. So networks with fewer blocks than Stable Diffusion's, and numbers left out for them, need no rules of
-//! their own.
+//! The noise predictor of a single-file checkpoint: its blocks in the order of the file, levels found by what leads
+//! from one to the next. So networks with fewer blocks than Stable Diffusion's, and numbers left out for them, need no
+//! rules of their own.
 
-use super::{Kind, Map, Part, Take, groups};
+use super::tensors::{CheckpointKind, CheckpointPart, Take, TensorMap, groups};
 use crate::config::diffusion::names::{Table, number};
 use crate::config::diffusion::unet::{Addition, UnetConfig};
 use crate::config::language::wrong;
@@ -21,13 +21,13 @@ struct Level {
     depths: Vec<Option<usize>>,
 }
 
-/// Whether the transformers project by matrices, as those of SD 2 and SDXL do.
-pub(super) fn is_linear(part: &Part<'_>) -> bool {
+/// Returns whether the transformers project by matrices, as those of SD 2 and SDXL do.
+pub(super) fn is_linear(part: &CheckpointPart<'_>) -> bool {
     part.tensors.iter().any(|(name, t)| name.ends_with(".proj_in.weight") && t.shape.len() == 2)
 }
 
-/// Blocks under a prefix, by their number and that of the module within them.
-fn blocks<'a>(part: &Part<'a>, prefix: &str) -> BTreeMap<(usize, usize), Block<'a>> {
+/// Returns the blocks under a prefix, by their number and that of the module within them.
+fn blocks<'a>(part: &CheckpointPart<'a>, prefix: &str) -> BTreeMap<(usize, usize), Block<'a>> {
     let mut blocks: BTreeMap<_, Block<'a>> = BTreeMap::new();
     for (name, tensor) in &part.tensors {
         let numbers = name.strip_prefix(prefix).and_then(number);
@@ -44,14 +44,14 @@ fn shape<'a>(block: &Block<'a>, name: &str) -> Option<&'a [usize]> {
     block.iter().find(|(n, _)| *n == name).map(|(_, t)| &t.shape[..])
 }
 
-/// How many transformers follow each other in a block.
+/// Returns how many transformers follow each other in a block.
 fn depth(block: &Block<'_>) -> usize {
     let numbers = block.iter().filter_map(|(name, _)| number(name.strip_prefix("transformer_blocks.")?));
     numbers.map(|(k, _)| k + 1).max().unwrap_or(0)
 }
 
 /// Notes where the tensors of `block` are. Those of a residual block are renamed.
-fn place(map: &mut Map, to: &str, block: &Block<'_>, resnet: bool) {
+fn place(map: &mut TensorMap, to: &str, block: &Block<'_>, resnet: bool) {
     for (name, tensor) in block {
         let name = if resnet { Table::Resnet.find(name) } else { Some(name.to_string()) };
         if let Some(name) = name {
@@ -61,7 +61,13 @@ fn place(map: &mut Map, to: &str, block: &Block<'_>, resnet: bool) {
 }
 
 /// Reads one way through the network. `sampler`: the name of the convolution that ends a level, and its new name.
-fn way(part: &Part<'_>, prefix: &str, to: &str, sampler: [&str; 2], map: &mut Map) -> Result<Vec<Level>> {
+fn way(
+    part: &CheckpointPart<'_>,
+    prefix: &str,
+    to: &str,
+    sampler: [&str; 2],
+    map: &mut TensorMap,
+) -> Result<Vec<Level>> {
     let mut levels: Vec<Level> = Vec::new();
     let (mut ended, mut resnet) = (true, None);
     for ((i, j), block) in blocks(part, prefix) {
@@ -99,7 +105,7 @@ fn way(part: &Part<'_>, prefix: &str, to: &str, sampler: [&str; 2], map: &mut Ma
     Ok(levels)
 }
 
-/// The depth of a level's transformers, the same in all of its layers.
+/// Returns the depth of a level's transformers, the same in all of its layers.
 fn uniform(level: &Level, file: &str) -> Result<Option<usize>> {
     if level.depths.windows(2).any(|w| w[0] != w[1]) {
         let what = "transformers of different depths in one block are not supported; choose another checkpoint";
@@ -108,8 +114,13 @@ fn uniform(level: &Level, file: &str) -> Result<Option<usize>> {
     Ok(level.depths.first().copied().flatten())
 }
 
-/// The configuration, and where each tensor is. `pooled`: elements of the projected text, where it is known.
-pub(super) fn read(part: &Part<'_>, kind: Kind, pooled: Option<usize>, map: &mut Map) -> Result<UnetConfig> {
+/// Returns the configuration, and where each tensor is. `pooled`: elements of the projected text, where it is known.
+pub(super) fn read(
+    part: &CheckpointPart<'_>,
+    kind: CheckpointKind,
+    pooled: Option<usize>,
+    map: &mut TensorMap,
+) -> Result<UnetConfig> {
     let file = part.file;
     for (name, tensor) in &part.tensors {
         if let Some(to) = Table::Once.find(name) {
@@ -145,7 +156,7 @@ pub(super) fn read(part: &Part<'_>, kind: Kind, pooled: Option<usize>, map: &mut
         }
     }
     let block_out_channels: Vec<usize> = down.iter().map(|l| l.channels).collect();
-    let heads = |&c: &usize| if kind == Kind::Sd1 { 8 } else { (c / 64).max(1) };
+    let heads = |&c: &usize| if kind == CheckpointKind::Sd1 { 8 } else { (c / 64).max(1) };
     let context = part.tensors.iter().find(|(name, _)| name.ends_with(".attn2.to_k.weight"));
     let Some(cross_attention_dim) = context.and_then(|(_, t)| t.shape.get(1).copied()) else {
         return Err(wrong(file, "no transformer of the network reads the prompt"));
@@ -182,7 +193,8 @@ pub(super) fn read(part: &Part<'_>, kind: Kind, pooled: Option<usize>, map: &mut
     config.checked(file)
 }
 
-/// What of `projection_input` elements is left beside the pooled text are the sizes, of which there are six.
+/// Finds the embedding of sizes, of which there are six: what is left of `projection_input` elements beside the pooled
+/// text.
 fn addition(projection_input: usize, pooled: Option<usize>) -> Addition {
     let sizes =
         pooled.and_then(|pooled| projection_input.checked_sub(pooled)).filter(|n| *n > 0 && n.is_multiple_of(6));
