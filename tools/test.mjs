@@ -16,6 +16,8 @@ import { Trouble, cacheFolder, isMain, main, root } from "./shell.mjs";
 const GPU_SUITES = ["ops", "quants", "models", "generate"];
 /** Those of them that run whole models: they run once more with the kernels that a GPU gets. */
 const MODEL_SUITES = ["models", "generate"];
+/** Tests of how files are read: no driver computes it otherwise than another. */
+const READ_ONCE = ["--skip", "families_gguf"];
 /** No test may take longer. */
 const TEST_SECONDS = 900;
 
@@ -34,9 +36,11 @@ const STAGES = {
   native: () => cargoTest(["--", "--show-output"], setup.lavapipe),
   // Made for GPUs, these kernels are slow on a CPU: the longest test runs with the others only.
   "native-generic": () =>
-    cargoTest([...only(MODEL_SUITES), "--", "--skip", "smollm2_answers"], setup.lavapipe, { INKSTONE_FAMILY: "generic" }),
+    cargoTest([...only(MODEL_SUITES), "--", "--skip", "smollm2_answers", ...READ_ONCE], setup.lavapipe, {
+      INKSTONE_FAMILY: "generic",
+    }),
   // SwiftShader: no f16, subgroups of 4; what the browser tests compute on.
-  swiftshader: () => cargoTest(only(GPU_SUITES), setup.swiftshader),
+  swiftshader: () => cargoTest([...only(GPU_SUITES), "--", ...READ_ONCE], setup.swiftshader),
   wasm: async () => {
     await build({ denyWarnings: true });
     // Debian's second compiler has no clippy: there the compiler's own warnings are all that can be had.
