@@ -427,7 +427,7 @@ test("what is multiplied is rounded to eight bits where that was allowed and is 
   assert.ok(differences.length === 2 && differences.every((d) => d > 0 && d < 0.05), JSON.stringify(said));
   assert.deepEqual(await load("/m/tiny.gguf", { activations: "int4" }), {
     code: "Unsupported",
-    message: 'activations `int4` are not known; give "f32" or "int8"',
+    message: 'an option is wrong (`activations`: unknown name `int4`; known are f32, int8); see LoadOptions in the documentation',
   });
   await page.evaluate(() => model.dispose());
 });
