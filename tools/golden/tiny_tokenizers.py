@@ -181,13 +181,14 @@ def unigram_t5() -> Tokenizer:
 # ---- BPE -----------------------------------------------------------------------------------------------------------
 
 
-def bytes_trained(specials: list, size: int) -> Tokenizer:
+def bytes_trained(specials: list, size: int, more: list = ()) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return train(tokenizer, trainers.BpeTrainer(
+    tokenizer.train_from_iterator([*LINES, *more], trainers.BpeTrainer(
         vocab_size=size, special_tokens=specials, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     ))
+    return tokenizer
 
 
 def bpe_roberta() -> Tokenizer:
@@ -241,7 +242,7 @@ QWEN = (
 
 
 def bpe_qwen(ending: bool = True) -> Tokenizer:
-    tokenizer = bytes_trained([], 420)
+    tokenizer = bytes_trained([], 420, ["yes", "no"] * 20)
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(QWEN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
