@@ -208,10 +208,10 @@ T5 = folder(
 )
 T5_SPREAD = [["shared.weight", 0.0, 1.0], ["SelfAttention.q.weight", 0.0, 0.125], ["relative_attention_bias.weight", 0.0, 2.0], ["wo.weight", 0.0, 0.5], ["SelfAttention.o.weight", 0.0, 0.5]]
 GEMMA = folder(
-    {"architectures": ["Gemma3TextModel"], "model_type": "gemma3_text", "_sliding_window_pattern": 3, "attention_bias": False,
+    {"architectures": ["Gemma3TextModel"], "model_type": "gemma3_text", "_sliding_window_pattern": 6, "attention_bias": False,
      "attn_logit_softcapping": None, "final_logit_softcapping": None, "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 48,
-     "head_dim": 20, "intermediate_size": 68, "num_hidden_layers": 4, "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 591,
-     "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"], "max_position_embeddings": 256,
+     "head_dim": 20, "intermediate_size": 68, "num_hidden_layers": 7, "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 591,
+     "layer_types": [*["sliding_attention"] * 5, "full_attention", "sliding_attention"], "max_position_embeddings": 256,
      "query_pre_attn_scalar": 20, "rms_norm_eps": 1e-6, "rope_local_base_freq": 10000.0, "rope_scaling": None, "rope_theta": 1000000.0,
      "sliding_window": 16, "use_bidirectional_attention": True, "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0, "use_cache": True},
     fast_tokens("<pad>", "<eos>", "<bos>", unk_token="<unk>"), modules("Transformer", "Pooling", "Dense", "Dense", "Normalize", old=True), 120,
@@ -222,10 +222,26 @@ GEMMA = folder(
 GEMMA_SPREAD = [["norm.weight", 0.0, 0.25], ["embed_tokens.weight", 0.0, 0.125]]
 
 
+EMBEDDING_GEMMA2 = GEMMA | {
+    "config.json": {
+        "architectures": ["EmbeddingGemma2TextModel"], "model_type": "embedding_gemma2_text", "hidden_size": 48, "intermediate_size": 68,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 12, "hidden_activation": "gelu_pytorch_tanh",
+        "max_position_embeddings": 256, "rms_norm_eps": 1e-6, "vocab_size": 591, "sliding_window": 8, "hidden_size_per_layer_input": 20,
+        "embedding_dim": 28, "attention_bias": False, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        "per_layer_config": {"2": {"head_dim": 24, "num_key_value_heads": 1}},
+        "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+                            "full_attention": {"rope_type": "default", "rope_theta": 1000000.0}},
+    },
+    "modules.json": modules("Transformer", "Pooling", "Normalize"), "1_Pooling/config.json": pooling(28, "mean"),
+}
+EMBEDDING_GEMMA2 = {k: v for k, v in EMBEDDING_GEMMA2.items() if "Dense" not in k}
+GEMMA2_SPREAD = [["q_norm.weight", 0.75, 0.25], ["k_norm.weight", 0.75, 0.25], ["embed_tokens.weight", 0.0, 0.125], ["layer_scalar", 0.75, 0.25]]
 GTE_RERANK = {k: v for k, v in GTE.items() if k not in ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json")} | {
     "config.json": GTE["config.json"] | {
         "architectures": ["GteForSequenceClassification"], "max_position_embeddings": 96, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}},
 }
+CALM = [["q_norm.weight", 0.75, 0.25], ["k_norm.weight", 0.75, 0.25]]  # a long frame would make rounding larger
 
 # Qwen3-Reranker's recipe as a template for the roles that sentence-transformers gives a pair.
 JUDGE_BEGIN = (
@@ -239,8 +255,8 @@ JUDGE = (
     "{%- for m in messages %}{%- if m.role == 'system' %}{%- set ns.task = m.content %}"
     "{%- elif m.role == 'query' %}{%- set ns.query = m.content %}"
     "{%- elif m.role == 'document' %}{%- set ns.document = m.content %}{%- endif %}{%- endfor %}"
-    "{{- '" + JUDGE_BEGIN.replace("\n", "\\n") + "<Instruct>: ' + ns.task + '\\n<Query>: ' + ns.query + '\\n<Document>: ' + ns.document + '"
-    + JUDGE_END.replace("\n", "\\n") + "' }}"
+    "{{- '" + JUDGE_BEGIN + "<Instruct>: ' + ns.task + '\\n<Query>: ' + ns.query + '\\n<Document>: ' + ns.document + '"
+    + JUDGE_END + "' }}"
 )
 LAST = {
     "transformer_task": "text-generation",
@@ -250,6 +266,11 @@ LAST = {
     },
     "module_output_name": "causal_logits",
 }
+
+
+def token(tokenizer: str, text: str) -> int:
+    """Looks up a token of one of the tokenizers."""
+    return json.loads((GOLDEN / "tokenizers" / f"{tokenizer}.json").read_text())["model"]["vocab"][text]
 
 
 def order_nomic(tensors: list) -> list:
@@ -273,7 +294,7 @@ CASES = {
                "config_sentence_transformers.json": {"__version__": {"sentence_transformers": "2.0.0", "transformers": "4.6.1", "pytorch": "1.8.1"}}},
         ),
         tokenizer="wordpiece_padded", spread=SHARP, integers=[["embeddings.position_ids", [1, 64]]], unread=["position_ids"],
-        matters=[
+        same=[{"pad_token_id": 1}], matters=[
             "query.weight", "query.bias", "value.bias", "attention.output.dense.bias", "intermediate.dense.bias",
             "output.dense.bias", "position_embeddings", "token_type_embeddings", "LayerNorm.bias", "LayerNorm.weight",
             {"hidden_act": "relu"}, {"hidden_act": "gelu_new", "_least": 1e-9}, {"layer_norm_eps": 1e-2},
@@ -295,7 +316,7 @@ CASES = {
                "config_sentence_transformers.json": sentence({"query": INSTRUCT, "document": ""})},
         ),
         tokenizer="bpe_qwen", strip="model.", prompts=["query"],
-        matters=["q_norm", "k_norm", "input_layernorm", {"rope_theta": 1000.0}, {"rms_norm_eps": 1e-2}],
+        same=[{"tie_word_embeddings": False}], matters=["q_norm", "k_norm", "input_layernorm", {"rope_theta": 1000.0}, {"rms_norm_eps": 1e-2}],
     ),
     "bert_cls": dict(
         files=folder(
@@ -384,7 +405,7 @@ CASES = {
         ),
         tokenizer="wordpiece_mpnet", spread=[["attn.q.weight", 0.0, 0.5], ["attn.k.weight", 0.0, 0.5], ["attn.o.weight", 0.0, 0.5], ["relative_attention_bias.weight", 0.0, 2.0]],
         integers=[["embeddings.position_ids", [1, 176]]], unread=["position_ids"],
-        matters=["attn.q.weight", "relative_attention_bias", "position_embeddings"],
+        same=[{"pad_token_id": 0}], matters=["attn.q.weight", "relative_attention_bias", "position_embeddings"],
     ),
     "distilbert_mean": dict(
         files=folder(
@@ -398,7 +419,7 @@ CASES = {
         matters=["q_lin.weight", "position_embeddings", "sa_layer_norm.bias", "output_layer_norm.bias", "embeddings.LayerNorm.bias",
                  {"activation": "gelu_new", "_least": 1e-9}],
     ),
-    "modernbert_cls": dict(files=MODERN, tokenizer="bpe_modernbert", spread=MODERN_SPREAD, matters=[
+    "modernbert_cls": dict(files=MODERN, tokenizer="bpe_modernbert", spread=MODERN_SPREAD, same=[{"local_attention": 17}], matters=[
         "Wqkv", "attn_norm", "mlp_norm", "final_norm", "embeddings.norm", {"local_attention": 18}, {"global_rope_theta": 10000.0},
         {"local_rope_theta": 500.0}, {"global_attn_every_n_layers": 2}, {"hidden_activation": "silu"}, {"norm_eps": 1e-2},
         {"hidden_activation": "gelu_new", "_least": 1e-9},
@@ -416,7 +437,7 @@ CASES = {
             **{"1_Pooling/config.json": pooling(36, "mean"), "config_sentence_transformers.json": sentence()},
         ),
         tokenizer="bpe_modernbert", spread=MODERN_SPREAD,
-        matters=["Wqkv.weight", "Wqkv.bias", "Wi.bias", "mlp.Wo.bias", "attn.Wo.bias", "norm.bias", {"local_attention": 12},
+        same=[{"local_attention": 10}], matters=["Wqkv.weight", "Wqkv.bias", "Wi.bias", "mlp.Wo.bias", "attn.Wo.bias", "norm.bias", {"local_attention": 12},
                  {"layer_types": ["full_attention", "full_attention", "sliding_attention"]}],
     ),
     "bert_f16": dict(files=BERT_SMALL, tokenizer="wordpiece", spread=SHARP, dtype="F16", matters=["query.weight"]),
@@ -431,7 +452,7 @@ CASES = {
             "architectures": ["NomicBertModel"], "model_type": "nomic_bert", "activation_function": "swiglu", "attn_pdrop": 0.0,
             "auto_map": {"AutoConfig": "nomic-ai/nomic-bert-2048--configuration_hf_nomic_bert.NomicBertConfig"}, "causal": False,
             "layer_norm_epsilon": 1e-12, "mlp_fc1_bias": False, "mlp_fc2_bias": False, "n_embd": 48, "n_head": 4, "n_inner": 64,
-            "n_layer": 2, "n_positions": 128, "max_trained_positions": 64, "pad_vocab_size_multiple": 64, "parallel_block": False,
+            "n_layer": 2, "n_positions": 8192, "max_trained_positions": 2048, "pad_vocab_size_multiple": 64, "parallel_block": False,
             "prenorm": False, "qkv_proj_bias": False, "rotary_emb_base": 1000, "rotary_emb_fraction": 1.0,
             "rotary_emb_interleaved": False, "rotary_emb_scale_base": None, "rotary_scaling_factor": None, "type_vocab_size": 2,
             "use_rms_norm": False, "vocab_size": 400,
@@ -448,8 +469,8 @@ CASES = {
         files=GTE | {"config.json": GTE_NEW}, reference=GTE["config.json"] | {"type_vocab_size": 1}, hook=lambda model: ntk(model),
         tokenizer="unigram_bge", spread=GTE_SPREAD, rename=lambda tensors: [["new." + n, s] for n, s in tensors], matters=["qkv_proj.weight"],
     ),
-    "t5_mean": dict(files=T5, tokenizer="unigram_t5", spread=T5_SPREAD, prompts=["query"], encoder=True, matters=[
-        "SelfAttention.q", "relative_attention_bias", "layer_norm", {"relative_attention_num_buckets": 16},
+    "t5_mean": dict(files=T5, tokenizer="unigram_t5", spread=T5_SPREAD, prompts=["query"], encoder=True, same=[{"n_positions": 16}], matters=[
+        "SelfAttention.q", "relative_attention_bias", "layer_norm",
         {"relative_attention_max_distance": 24}, {"feed_forward_proj": "gelu"}, {"layer_norm_epsilon": 1e-2},
     ]),
     "t5_gated": dict(
@@ -459,10 +480,15 @@ CASES = {
         },
         tokenizer="unigram_t5", spread=T5_SPREAD, encoder=True, matters=["SelfAttention.q", "relative_attention_bias", "wi_0", "wi_1"],
     ),
-    "gemma_mean": dict(files=GEMMA, tokenizer="bpe_gemma", spread=GEMMA_SPREAD, prompts=["query", "document"], matters=[
+    "gemma_mean": dict(files=GEMMA, tokenizer="bpe_gemma", spread=GEMMA_SPREAD, prompts=["query", "document"], same=[{"sliding_window": 17}, {"_sliding_window_pattern": 2}], matters=[
         "q_norm", "k_norm", "input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm",
         {"sliding_window": 18}, {"use_bidirectional_attention": False}, {"query_pre_attn_scalar": 8}, {"rope_theta": 10000.0},
-        {"rope_local_base_freq": 5000.0}, {"layer_types": ["full_attention"] * 4},
+        {"rope_local_base_freq": 5000.0}, {"layer_types": ["full_attention"] * 7},
+    ]),
+    "gemma2_text": dict(files=EMBEDDING_GEMMA2, tokenizer="bpe_gemma", spread=GEMMA2_SPREAD, prompts=["query"], matters=[
+        "q_norm", "k_norm", "input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm",
+        "post_per_layer_input_norm", "per_layer_projection_norm", "layer_scalar", {"sliding_window": 9},
+        {"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}, "full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     ]),
     "gemma_bf16": dict(files=GEMMA, tokenizer="bpe_gemma", spread=GEMMA_SPREAD, dtype="BF16", matters=["q_norm"]),
     "qwen3_bf16": dict(
@@ -492,9 +518,9 @@ CASES = {
     "rerank_xlmr": dict(  # as bge-reranker-v2-m3
         kind="rerank", pairs=PAIRS, files=folder(
             XLMR | {"architectures": ["XLMRobertaForSequenceClassification"], "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}},
-            fast_tokens("<pad>", "</s>", "<s>", **ROBERTA_TOKENS), None, None,
+            fast_tokens("<pad>", "</s>", "<s>", **ROBERTA_TOKENS, model_max_length=56), None, None,
         ),
-        tokenizer="unigram_xlmr", cut=56, spread=SHARP, matters=["query.weight", "classifier.dense.weight", "classifier.dense.bias", "out_proj.bias"],
+        tokenizer="unigram_xlmr", spread=SHARP, matters=["query.weight", "classifier.dense.weight", "classifier.dense.bias", "out_proj.bias"],
     ),
     "rerank_roberta": dict(  # saved by sentence-transformers 6, with the activation in its new place
         kind="rerank", pairs=PAIRS, files=folder(
@@ -502,7 +528,14 @@ CASES = {
                  type_vocab_size=1, max_position_embeddings=66, pad_token_id=1, bos_token_id=0, eos_token_id=2,
                  id2label={"0": "LABEL_0"}, label2id={"LABEL_0": 0},
                  sentence_transformers={"activation_fn": "torch.nn.modules.activation.Sigmoid", "version": "6.2.0"}),
-            fast_tokens("<pad>", "</s>", "<s>", **ROBERTA_TOKENS), modules("Transformer"), 64,
+            fast_tokens("<pad>", "</s>", "<s>", **ROBERTA_TOKENS, model_max_length=64), modules("Transformer"), None,
+            **{"sentence_bert_config.json": {
+                "transformer_task": "sequence-classification",
+                "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}, "module_output_name": "scores",
+            }, "config_sentence_transformers.json": {
+                "__version__": {"sentence_transformers": "6.2.0"}, "activation_fn": "torch.nn.modules.activation.Sigmoid",
+                "default_prompt_name": None, "model_type": "CrossEncoder", "prompts": {},
+            }},
         ),
         tokenizer="bpe_roberta", spread=SHARP, matters=["query.weight"],
     ),
@@ -534,7 +567,7 @@ CASES = {
         tokenizer="bpe_modernbert", spread=MODERN_SPREAD, matters=["Wqkv", "head.dense.bias", {"classifier_pooling": "mean"}],
     ),
     "rerank_gte": dict(
-        kind="rerank", pairs=PAIRS, files=GTE_RERANK, tokenizer="unigram_bge", spread=GTE_SPREAD,
+        kind="rerank", pairs=PAIRS, files=GTE_RERANK, tokenizer="unigram_bge", spread=[["qkv_proj.weight", 0.0, 0.25], ["o_proj.weight", 0.0, 0.25]],
         rename=lambda tensors: [[n if n.startswith(("classifier", "new.")) else "new." + n, s] for n, s in tensors],
         matters=["qkv_proj.weight", "pooler.dense.weight", "classifier.bias"],
     ),
@@ -542,16 +575,16 @@ CASES = {
         kind="rerank", task="causal", pairs=PAIRS, files=folder(
             QWEN3 | {"max_position_embeddings": 512}, fast_tokens("<|endoftext|>", "<|im_end|>", model_max_length=300, chat_template=JUDGE), None, None,
         ),
-        tokenizer="bpe_qwen_plain", spread=[["embed_tokens.weight", 0.0, 0.5]], recipe=300, matters=["q_norm", {"rope_theta": 1000.0}],
+        tokenizer="bpe_qwen_plain", spread=CALM, recipe=300, matters=["q_norm", {"rope_theta": 1000.0}],
     ),
     "rerank_qwen3_modules": dict(
         kind="rerank", task="causal", pairs=PAIRS, files=folder(
             QWEN3 | {"max_position_embeddings": 512}, fast_tokens("<|endoftext|>", "<|im_end|>", model_max_length=512, chat_template=JUDGE),
             modules("Transformer", "LogitScore"), None,
-            **{"sentence_bert_config.json": LAST, "1_LogitScore/config.json": {"true_token_id": 0, "false_token_id": 0, "module_input_name": "causal_logits"},
+            **{"sentence_bert_config.json": LAST, "1_LogitScore/config.json": {"true_token_id": token("bpe_qwen_plain", "yes"), "false_token_id": token("bpe_qwen_plain", "no"), "module_input_name": "causal_logits"},
                "config_sentence_transformers.json": sentence({"web": "Given a web search query, find the right passage"}, "web", model_type="CrossEncoder", activation_fn="torch.nn.modules.linear.Identity")},
         ),
-        tokenizer="bpe_qwen_plain", matters=["q_norm"],
+        tokenizer="bpe_qwen_plain", spread=CALM, matters=["q_norm"],
     ),
 }
 
@@ -683,6 +716,16 @@ def outputs(case: dict, tables: dict, neutral: str = "", double: bool = False) -
         return KINDS[case.get("kind", "embed")](case, Path(place), double)
 
 
+def by_recipe(tokenizer, case: dict, ids: list) -> None:
+    """Checks the ids against the published recipe: the pair is cut to what its frame leaves, then put between."""
+    frame = [tokenizer(part, add_special_tokens=False)["input_ids"] for part in (JUDGE_BEGIN, JUDGE_END)]
+    for (query, document), got in zip(case["pairs"], ids):
+        text = f"<Instruct>: {JUDGE_TASK}\n<Query>: {query}\n<Document>: {document}"
+        room = case["recipe"] - len(frame[0]) - len(frame[1])
+        middle = tokenizer(text, add_special_tokens=False, truncation=True, max_length=room)["input_ids"]
+        assert frame[0] + middle + frame[1] == got, f"the recipe gives other ids: {frame[0] + middle + frame[1]}, {got}"
+
+
 @torch.no_grad()
 def rerank(case: dict, place: Path, double: bool = False) -> dict:
     """Everything that is recorded of a reranker."""
@@ -691,14 +734,19 @@ def rerank(case: dict, place: Path, double: bool = False) -> dict:
     if double:
         model = model.double()
     rows, ids, kinds = [], [], []
+    prompt = model.prompts[model.default_prompt_name] if model.default_prompt_name else None
     for pair in case["pairs"]:
-        features = model.preprocess([pair])
+        features = model.preprocess([pair], prompt=prompt)
         ids.append(features["input_ids"][0].tolist())
         kinds.append(features["token_type_ids"][0].tolist() if "token_type_ids" in features else [0] * len(ids[-1]))
         for module in model:
             features = module(features)
         rows.append(features["scores"].reshape(-1).to(torch.float64).numpy())
     final = np.stack([np.atleast_1d(model.predict(pair)) for pair in case["pairs"]])
+    if "recipe" in case:
+        by_recipe(model.tokenizer, case, ids)
+    expected = model.activation_fn(torch.from_numpy(np.stack(rows))).numpy()
+    assert nmse(expected, final) < 1e-10, f"predict is not what the modules give: {nmse(expected, final)}"
     if not double:
         together = model.predict(case["pairs"]).reshape(final.shape)
         assert nmse(final, together) < 1e-10, f"padding changes the scores by {nmse(final, together)}"
@@ -742,6 +790,12 @@ def make(name: str) -> None:
         print(f"    {str(edit)[:90]:90} changes the outputs by {change:.1e}")
         if not change >= least:
             raise SystemExit(f"{name}: {edit} does not matter")
+    for edit in case.get("same", []):
+        other = outputs(edited(case, edit), tables)
+        change = nmse(base, other["runs"][0])
+        print(f"    {str(edit)[:90]:90} must not change them: {change:.1e}")
+        if not change < 1e-14:
+            raise SystemExit(f"{name}: {edit} matters")
     exact = outputs(case, tables, double=True)["runs"][0] if case.get("double", True) else base
     halves = outputs(case | {"dtype": "F16"}, tables)["runs"][0] if case.get("dtype", "F32") == "F32" else base
     print(
