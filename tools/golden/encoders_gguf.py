@@ -5,8 +5,8 @@
     venv/bin/python tools/golden/encoders_gguf.py LLAMA_CPP [case ...]
 
 LLAMA_CPP is a checkout of llama.cpp (October 2026's made the files that are there). As families_gguf.py, whose recipes
-these are, but with the tokenizer: every key of the file is kept. The converter knows tokenizers by a hash of what they make
-of a text, so tiny ones are given the name (`tokenizer.ggml.pre`) that the published ones of their kind have.
+these are, but with the tokenizer: every key of the file is kept. The converter knows tokenizers by a hash of what they
+make of a text, so tiny ones are given the name (`tokenizer.ggml.pre`) that the published ones of their kind have.
 """
 
 import base64
@@ -18,23 +18,48 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 import transformers
 
-from encoders import CASES, GOLDEN, LIMIT, published, seed_name, write
+from encoder_cases import CASES, GOLDEN
+from encoders import LIMIT, published, seed_name, write
 from families_gguf import SCALARS, floats, fnv, names_in, one_a_line, rebuilt, recipe, same, short
 from models import weights
 
 PRE = {
-    "wordpiece": "bert-bge", "wordpiece_cased": "bert-bge", "wordpiece_padded": "bert-bge", "wordpiece_mpnet": "mpnet",
-    "bpe_roberta": "roberta-bpe", "bpe_modernbert": "modern-bert", "bpe_qwen": "qwen2", "bpe_qwen_plain": "qwen2",
+    "wordpiece": "bert-bge",
+    "wordpiece_cased": "bert-bge",
+    "wordpiece_padded": "bert-bge",
+    "wordpiece_mpnet": "mpnet",
+    "bpe_roberta": "roberta-bpe",
+    "bpe_modernbert": "modern-bert",
+    "bpe_qwen": "qwen2",
+    "bpe_qwen_plain": "qwen2",
 }
 # Cases whose files say all that matters, or nearly: tests/encoders/README.md tells.
 WANTED = [
-    "bert_mean", "bert_cls", "bert_f16", "bert_bf16", "distilbert_mean", "roberta_mean", "xlmr_cls", "modernbert_cls",
-    "modernbert_f16", "modernbert_bf16", "nomic_published", "t5_mean", "gemma_mean", "gemma_bf16", "qwen3_last", "qwen3_bf16",
-    "rerank_bert", "rerank_xlmr", "rerank_roberta", "rerank_modernbert", "rerank_modernbert_cls", "rerank_qwen3",
+    "bert_mean",
+    "bert_cls",
+    "bert_f16",
+    "bert_bf16",
+    "distilbert_mean",
+    "roberta_mean",
+    "xlmr_cls",
+    "modernbert_cls",
+    "modernbert_f16",
+    "modernbert_bf16",
+    "nomic_published",
+    "t5_mean",
+    "gemma_mean",
+    "gemma_bf16",
+    "qwen3_last",
+    "qwen3_bf16",
+    "rerank_bert",
+    "rerank_xlmr",
+    "rerank_roberta",
+    "rerank_modernbert",
+    "rerank_modernbert_cls",
+    "rerank_qwen3",
 ]
 
 
@@ -113,7 +138,9 @@ def convert(conversion, gguf, case: dict, folder: Path, out: Path):
             model(folder, kind, out, eager=True, sentence_transformers_dense_modules=True, **known).write()
         except KeyError:
             # The converter reads the config through transformers, whose version 5 renames keys it still looks for.
-            model(folder, kind, out, eager=True, sentence_transformers_dense_modules=True, hparams=config | hparams).write()
+            model(
+                folder, kind, out, eager=True, sentence_transformers_dense_modules=True, hparams=config | hparams
+            ).write()
     return gguf.GGUFReader(out)
 
 
@@ -135,10 +162,15 @@ def make(package: tuple, name: str) -> None:
     tables = published(case)
     sources = {
         seed_name(path, tensor): weights(seed_name(path, tensor), tuple(shape), dtype, case.get("spread", []))
-        for path, tensors in tables.items() for tensor, shape in tensors
+        for path, tensors in tables.items()
+        for tensor, shape in tensors
     }
     config = case["files"]["config.json"]
-    heads = {config[k] for k in ("num_attention_heads", "num_key_value_heads", "n_head", "n_heads", "num_heads") if config.get(k)}
+    heads = {
+        config[k]
+        for k in ("num_attention_heads", "num_key_value_heads", "n_head", "n_heads", "num_heads")
+        if config.get(k)
+    }
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / ("Qwen3-Reranker-tiny" if name == "rerank_qwen3" else name.replace("_", "-"))
         folder.mkdir()
@@ -150,7 +182,9 @@ def make(package: tuple, name: str) -> None:
             piece_model(tokenizer, folder / "tokenizer.model")
         if case["tokenizer"] == "unigram_xlmr":
             known = json.loads((folder / "tokenizer_config.json").read_text())
-            (folder / "tokenizer_config.json").write_text(json.dumps(known | {"tokenizer_class": "XLMRobertaTokenizer"}))
+            (folder / "tokenizer_config.json").write_text(
+                json.dumps(known | {"tokenizer_class": "XLMRobertaTokenizer"})
+            )
         reader = convert(*package, case, folder, Path(root) / "model.gguf")
         entries = metadata(reader)
         tensors = [[t.name, t.tensor_type.name, floats(t), t.data.tobytes()] for t in reader.tensors]
@@ -168,7 +202,11 @@ def make(package: tuple, name: str) -> None:
     assert len(text.encode()) <= LIMIT, f"{name}: {len(text.encode())} bytes"
     (GOLDEN / f"{name}.gguf.json").write_text(text)
     kinds = sorted({k for t in recipes for k in t[3]} - {"of"})
-    print(f"{name}: {len(recipes)} tensors, {', '.join(kinds) or 'all as published'}, {len(text.encode())} bytes, left out: {', '.join(left_out)}", flush=True)
+    print(
+        f"{name}: {len(recipes)} tensors, {', '.join(kinds) or 'all as published'}, {len(text.encode())} bytes, "
+        f"left out: {', '.join(left_out)}",
+        flush=True,
+    )
 
 
 def lines(entries: list) -> str:
@@ -183,5 +221,13 @@ if __name__ == "__main__":
     for wanted in sys.argv[2:] or WANTED:
         try:
             make(converter, wanted)
-        except (NotImplementedError, KeyError, ValueError, FileNotFoundError, AssertionError, SystemExit, AttributeError) as error:
+        except (
+            NotImplementedError,
+            KeyError,
+            ValueError,
+            FileNotFoundError,
+            AssertionError,
+            SystemExit,
+            AttributeError,
+        ) as error:
             print(f"{wanted}: the converter refuses: {type(error).__name__}: {error}")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes tests/encoders/golden/tokenizers/: tokenizer.json files of every kind that encoders use, a few hundred entries each.
+"""Makes tests/encoders/golden/tokenizers/: a few hundred entries of every kind that encoders use.
 
     python3 -m venv venv
     venv/bin/pip install tokenizers==0.23.3
     venv/bin/python tools/golden/tiny_tokenizers.py            # what is missing; or name some
 
-Training breaks ties differently each time, so files that are there stay as they are. They are trained on the lines below. Each has the parts, in their order, that published files of its kind have. encoders.py uses them.
+Training breaks ties differently each time, so files that are there stay as they are. They are trained on the lines
+below. Each has the parts, in their order, that published files of its kind have. encoders.py uses them.
 """
 
 import base64
@@ -57,12 +58,19 @@ def wordpiece(cased: bool = False) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=not cased)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    train(tokenizer, trainers.WordPieceTrainer(
-        vocab_size=400, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False,
-        continuing_subword_prefix="##",
-    ))
+    train(
+        tokenizer,
+        trainers.WordPieceTrainer(
+            vocab_size=400,
+            special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+            show_progress=False,
+            continuing_subword_prefix="##",
+        ),
+    )
     tokenizer.post_processor = TEMPLATE(
-        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     return tokenizer
@@ -81,10 +89,15 @@ def wordpiece_mpnet() -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    train(tokenizer, trainers.WordPieceTrainer(
-        vocab_size=400, special_tokens=["<s>", "<pad>", "</s>", "[UNK]", "<mask>"], show_progress=False
-    ))
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    train(
+        tokenizer,
+        trainers.WordPieceTrainer(
+            vocab_size=400, special_tokens=["<s>", "<pad>", "</s>", "[UNK]", "<mask>"], show_progress=False
+        ),
+    )
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False
+    )
     tokenizer.decoder = decoders.WordPiece(prefix="##")
     return tokenizer
 
@@ -93,10 +106,36 @@ def wordpiece_mpnet() -> Tokenizer:
 
 # What a SentencePiece file's table does, cut down: compatibility forms, whitespace, characters that vanish.
 CHARSMAP = {
-    "\t": " ", "\n": " ", "\r": " ", "\u00a0": " ", "\u2003": " ", "\u3000": " ", "\u200b": " ", "\u00ad": "", "\ufeff": "",
-    "ﬁ": "fi", "ﬂ": "fl", "…": "...", "½": "1⁄2", "²": "2", "™": "TM", "Ａ": "A", "Ｂ": "B", "ａ": "a", "！": "!",
-    "，": ",", "？": "?", "：": ":", "；": ";", "①": "1", "㌔": "キロ", "e\u0301": "é", "i\u0308": "ï", "n\u0303": "ñ",
-    "ｶ\uff9e": "ガ", "ｶ": "カ",
+    "\t": " ",
+    "\n": " ",
+    "\r": " ",
+    "\u00a0": " ",
+    "\u2003": " ",
+    "\u3000": " ",
+    "\u200b": " ",
+    "\u00ad": "",
+    "\ufeff": "",
+    "ﬁ": "fi",
+    "ﬂ": "fl",
+    "…": "...",
+    "½": "1⁄2",
+    "²": "2",
+    "™": "TM",
+    "Ａ": "A",
+    "Ｂ": "B",
+    "ａ": "a",
+    "！": "!",
+    "，": ",",
+    "？": "?",
+    "：": ":",
+    "；": ";",
+    "①": "1",
+    "㌔": "キロ",
+    "e\u0301": "é",
+    "i\u0308": "ï",
+    "n\u0303": "ñ",
+    "ｶ\uff9e": "ガ",
+    "ｶ": "カ",
 }
 
 
@@ -136,9 +175,12 @@ def unigram(specials: list, unk: str, size: int = 450) -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = precompiled()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    return train(tokenizer, trainers.UnigramTrainer(
-        vocab_size=size, special_tokens=specials, unk_token=unk, show_progress=False, max_piece_length=16
-    ))
+    return train(
+        tokenizer,
+        trainers.UnigramTrainer(
+            vocab_size=size, special_tokens=specials, unk_token=unk, show_progress=False, max_piece_length=16
+        ),
+    )
 
 
 def precompiled():
@@ -149,9 +191,9 @@ def precompiled():
 
 def unigram_xlmr() -> Tokenizer:
     tokenizer = unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
     tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False)])
     tokenizer.post_processor = TEMPLATE(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
@@ -170,9 +212,9 @@ def unigram_bge() -> Tokenizer:
 
 def unigram_t5() -> Tokenizer:
     tokenizer = unigram(["<pad>", "</s>", "<unk>"], "<unk>")
-    tokenizer.normalizer = normalizers.Sequence([
-        precompiled(), normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "▁")
-    ])
+    tokenizer.normalizer = normalizers.Sequence(
+        [precompiled(), normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "▁")]
+    )
     tokenizer.add_special_tokens(special("<extra_id_1>", "<extra_id_0>"))
     tokenizer.post_processor = TEMPLATE(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
@@ -185,10 +227,15 @@ def unigram_t5() -> Tokenizer:
 def bytes_trained(specials: list, size: int, more: list = ()) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.train_from_iterator([*LINES, *more], trainers.BpeTrainer(
-        vocab_size=size, special_tokens=specials, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    ))
+    tokenizer.train_from_iterator(
+        [*LINES, *more],
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=specials,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        ),
+    )
     return tokenizer
 
 
@@ -196,7 +243,9 @@ def bpe_roberta() -> Tokenizer:
     tokenizer = bytes_trained(["<s>", "<pad>", "</s>", "<unk>"], 420)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True)
     tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False)])
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False
+    )
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -207,9 +256,13 @@ def bpe_modernbert() -> Tokenizer:
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True)
     tokenizer.add_tokens([AddedToken(" " * n, normalized=True) for n in (4, 3, 2)])
-    tokenizer.add_special_tokens([*special("[UNK]", "[CLS]", "[SEP]", "[PAD]"), AddedToken("[MASK]", lstrip=True, special=True)])
+    tokenizer.add_special_tokens(
+        [*special("[UNK]", "[CLS]", "[SEP]", "[PAD]"), AddedToken("[MASK]", lstrip=True, special=True)]
+    )
     ids = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = TEMPLATE(single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:0 [SEP]:0", special_tokens=ids)
+    tokenizer.post_processor = TEMPLATE(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:0 [SEP]:0", special_tokens=ids
+    )
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -227,7 +280,11 @@ def bpe_gemma() -> Tokenizer:
     pieces = sorted(learned["vocab"], key=learned["vocab"].get)
     vocab = {piece: i for i, piece in enumerate(names + letters + pieces)}
     tokenizer.model = models.BPE(
-        vocab=vocab, merges=[tuple(pair) for pair in learned["merges"]], unk_token="<unk>", fuse_unk=True, byte_fallback=True
+        vocab=vocab,
+        merges=[tuple(pair) for pair in learned["merges"]],
+        unk_token="<unk>",
+        fuse_unk=True,
+        byte_fallback=True,
     )
     tokenizer.add_special_tokens(special(*names[:4]))
     tokenizer.post_processor = TEMPLATE(
@@ -237,17 +294,18 @@ def bpe_gemma() -> Tokenizer:
     return tokenizer
 
 
-QWEN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def bpe_qwen(ending: bool = True) -> Tokenizer:
     tokenizer = bytes_trained([], 420, ["yes", "no"] * 20)
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(QWEN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.add_special_tokens(special("<|endoftext|>", "<|im_start|>", "<|im_end|>"))
     tokenizer.add_tokens([AddedToken(name, normalized=False) for name in ("<think>", "</think>")])
     level = processors.ByteLevel(trim_offsets=False, add_prefix_space=False, use_regex=False)
@@ -283,4 +341,6 @@ if __name__ == "__main__":
         assert len(file.encode()) <= 64 * 1024, name
         (FOLDER / f"{name}.json").write_text(file)
         text = "Hello café nai\u0308ve ﬁne，Ａ　世界！🙂"
-        print(f"{name}: {tokenizer.get_vocab_size()} entries, {len(file.encode())} bytes: {tokenizer.encode(text).tokens[:24]}")
+        print(
+            f"{name}: {tokenizer.get_vocab_size()} entries, {len(file.encode())} bytes: {tokenizer.encode(text).tokens[:24]}"
+        )
