@@ -5,7 +5,11 @@ override WG: u32 = 64u;
 fn heads() -> u32 { return p.n * p.heads; }
 fn queries() -> u32 { return p.t; }
 fn key_end(row: u32) -> u32 { return select(p.s, min(row + 1u, p.s), CAUSAL); }
+fn key_begin(row: u32) -> u32 { return 0u; }
 fn window() -> u32 { return 0u; }
+fn bias(head: u32, row: u32, s: u32) -> f32 { return 0.0; }
+const PACKED = false;
+const RELATIVE = false;
 fn capped(score: vec4f) -> vec4f { return score; }
 const SINKS = false;
 fn sink(head: u32, row: u32) -> f32 { return LOWEST; }

@@ -1,5 +1,6 @@
-/// softmax(q k^T * scale) v over the cache, causal. A workgroup makes a tile of rows: position by head within a group of
-/// heads that share a key-value head.
+/// softmax(q k^T * scale) v over the cache, causal; or PACKED, within sequences that lie one after the other, row t of which
+/// begins at row state[64 + 2 t] and ends before the next word. A workgroup makes a tile of rows: position by head within a
+/// group of heads that share a key-value head.
 /// Slots: kv, attention. Prologue: HEAD_QUADS, VALUE_QUADS, QUERY_FOURS, VALUE_STEPS.
 override WG: u32 = 64u;
 override BOUNDED: bool = false;
@@ -8,9 +9,12 @@ override CAPPED: bool = false;
 override SINKS: bool = false;
 /// 0: no gate; 1: a number for each head; 2: for each element.
 override GATE: u32 = 0u;
+override PACKED: bool = false;
+/// A bias of each score by how far apart query and key are.
+override RELATIVE: bool = false;
 struct Params {
     t: u32, heads: u32, group: u32, q_quads: u32, y_quads: u32, capacity: u32, window: u32, gate_stride: u32, gate_first: u32,
-    scale: f32, cap: f32,
+    ahead: u32, buckets: u32, reach: u32, scale: f32, cap: f32,
 }
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;
 @group(0) @binding(1) var<storage, read> k_cache: array<kv_quad>;
@@ -19,12 +23,34 @@ struct Params {
 @group(0) @binding(4) var<storage, read> sinks: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(6) var<storage, read> state: array<u32>;
+@group(0) @binding(7) var<storage, read> relative: array<f32>; // [bucket][head]
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn heads() -> u32 { return p.heads / p.group; }
 fn queries() -> u32 { return select(p.t, min(p.t, state[1]), BOUNDED) * p.group; }
-fn key_end(row: u32) -> u32 { return state[0] + row / p.group + 1u; }
+/// The row where the sequence of a row begins, or the one before which it ends.
+fn bounds(t: u32, end: u32) -> u32 { return state[64u + 2u * min(t, p.t - 1u) + end]; }
+fn key_end(row: u32) -> u32 {
+    let t = row / p.group;
+    if PACKED { return min(bounds(t, 1u), t + 1u + min(p.ahead, p.t)); }
+    return state[0] + t + 1u;
+}
+fn key_begin(row: u32) -> u32 {
+    let t = row / p.group;
+    if PACKED { return max(bounds(t, 0u), select(0u, t + 1u - min(t + 1u, p.window), p.window > 0u)); }
+    let end = key_end(row);
+    return select(0u, end - min(end, p.window), p.window > 0u);
+}
 fn window() -> u32 { return p.window; }
+/// The bias of a row's score with key s: `relative` has a row for each bucket, of all heads; which bucket a distance is in
+/// stands at state[buckets] and on, first for keys before and then for keys behind.
+fn bias(head: u32, row: u32, s: u32) -> f32 {
+    if !RELATIVE { return 0.0; }
+    let t = row / p.group;
+    let behind = select(0u, p.reach + 1u, s > t);
+    let distance = min(max(s, t) - min(s, t), p.reach);
+    return relative[state[p.buckets + behind + distance] * p.heads + head * p.group + row % p.group];
+}
 fn capped(score: vec4f) -> vec4f {
     if CAPPED { return soft_cap4(score, p.cap); }
     return score;

@@ -1,7 +1,8 @@
-/// y[t] = w[ids[t]] * scale: rows of the token embedding. With ADDED, y[t] += w[position of t]: learned positions. One
+/// y[t] = w[ids[t]] * scale: rows of the token embedding. With ADDED, y[t] += w[ids[t]]; with POSITIONS, w[position of t]. One
 /// invocation makes 32 elements. Slots: weight.
 override BOUNDED: bool = false;
 override ADDED: bool = false;
+override POSITIONS: bool = false;
 struct Params { t: u32, blocks: u32, quads: u32, row: u32, rows: u32, scale: f32 }
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
@@ -22,7 +23,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let t = i / p.blocks;
     if t >= n { return; }
     var id = 0u;
-    if ADDED { id = state[0] + t; } else { id = ids[t]; }
+    if POSITIONS { id = state[0] + t; } else { id = ids[t]; }
     // Another slice of the table has this row.
     if id < p.row || id >= p.row + p.rows { return; }
     let b = i % p.blocks;

@@ -5,6 +5,8 @@ override WG: u32 = 64u;
 override BOUNDED: bool = false;
 override RING: bool = false;
 override VALUE_NORM: bool = false;
+/// Rows are of sequences that lie one after the other: row t is of one that begins at row state[64 + 2 t].
+override PACKED: bool = false;
 struct Params {
     t: u32, heads: u32, kv_heads: u32, appended: u32, key_dim: u32, value_dim: u32, rope_dims: u32, x_stride: u32, q_stride: u32,
     capacity: u32, k_norm: u32, eps: f32, value_eps: f32, factor: f32, clamp: f32, growth: f32, growth_length: u32,
@@ -37,9 +39,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     let t = i / all;
     let h = i % all;
     if t >= n { return; }
-    let pos = state[0] + t;
+    var pos = state[0] + t;
     if !RING && pos >= p.capacity { return; }
     let slot = select(pos, pos % p.capacity, RING);
+    if PACKED { pos = t - state[64u + 2u * t]; }
     let row = t * p.x_stride;
     let keys = row + p.heads * p.key_dim;
     if h >= p.heads + p.appended {

@@ -50,8 +50,12 @@ mod linear;
 mod merge;
 #[path = "ops/multiply_add.rs"]
 mod multiply_add;
+#[path = "ops/packed.rs"]
+mod packed;
 #[path = "ops/plan.rs"]
 mod plan;
+#[path = "ops/pool.rs"]
+mod pool;
 #[path = "ops/rescale.rs"]
 mod rescale;
 #[path = "ops/rms_norm.rs"]

@@ -17,7 +17,11 @@ fn weights(score: vec4f, top: vec4f) -> vec4f {
     return select(vec4f(), exp(score - top), score > vec4f(-1.0e38));
 }
 
-fn key_begin(end: u32) -> u32 { return select(0u, end - min(end, window()), window() > 0u); }
+/// Their scores with key s, biased.
+fn biased(score: vec4f, head: u32, row: vec4u, s: u32) -> vec4f {
+    if !RELATIVE { return score; }
+    return score + vec4f(bias(head, row.x, s), bias(head, row.y, s), bias(head, row.z, s), bias(head, row.w, s));
+}
 
 fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let i = (wid.x + wid.y * nwg.x) * WG + lid;
@@ -28,7 +32,7 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let row = min(vec4u(i % fours * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(queries() - 1u));
     let at = vec4u(q_at(head, row.x), q_at(head, row.y), q_at(head, row.z), q_at(head, row.w));
     let end = vec4u(key_end(row.x), key_end(row.y), key_end(row.z), key_end(row.w));
-    let begin = vec4u(key_begin(end.x), key_begin(end.y), key_begin(end.z), key_begin(end.w));
+    let begin = vec4u(key_begin(row.x), key_begin(row.y), key_begin(row.z), key_begin(row.w));
     // Four queries' quads: a query is a row of the matrix.
     var qs: array<mat4x4f, HEAD_QUADS>;
     var sums: array<mat4x4f, VALUE_QUADS>;
@@ -50,6 +54,10 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
             let m = qs[d];
             scores = Keys(scores.a + m * k_quad(k.x, d), scores.b + m * k_quad(k.y, d),
                           scores.c + m * k_quad(k.z, d), scores.d + m * k_quad(k.w, d));
+        }
+        if RELATIVE {
+            scores = Keys(biased(scores.a, head, row, keys.x), biased(scores.b, head, row, keys.y),
+                          biased(scores.c, head, row, keys.z), biased(scores.d, head, row, keys.w));
         }
         scores = Keys(seen(capped(scores.a), s, begin, end), seen(capped(scores.b), s + 1u, begin, end),
                       seen(capped(scores.c), s + 2u, begin, end), seen(capped(scores.d), s + 3u, begin, end));

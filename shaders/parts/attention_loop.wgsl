@@ -1,7 +1,8 @@
-// The loop of the tiled attentions over the keys. From the kernel: HEAD_QUADS, VALUE_QUADS; queries(); key_end(row), the first key that
-// a query does not see; window(), how many before that it sees, 0 for all; q_at(head, row), k_at, v_at and y_at, the
-// elements where heads begin; q_quad(at, quad), k_quad, v_quad, put; capped(score); SINKS, and sink(head, row), a score without a
-// value.
+// The loop of the tiled attentions over the keys. From the kernel: HEAD_QUADS, VALUE_QUADS; queries(); key_begin(row) and
+// key_end(row), the first key that a query sees and the first behind that it does not see; window(), how many these are at
+// most, 0 for all, from which key_begin follows unless PACKED; q_at(head, row), k_at, v_at and y_at, the elements where heads
+// begin; q_quad(at, quad), k_quad, v_quad, put; RELATIVE, and bias(head, row, s) of a score; capped(score); SINKS, and
+// sink(head, row), a score without a value.
 
 /// What a workgroup makes: a tile of queries, a head, a stretch of the head's values.
 fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
@@ -12,11 +13,10 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     let tr = lid / 8u;
     let tc = lid % 8u;
     let value = wid.z * VALUE_STEPS * 8u + tc;
-    let ends_lo = key_ends(t0 + tr);
-    let ends_hi = key_ends(t0 + tr + 32u);
+    let sight_lo = sights(t0 + tr);
+    let sight_hi = sights(t0 + tr + 32u);
     let stop = key_end(min(t0 + ROWS - 1u, last));
-    var s0 = 0u;
-    if window() > 0u { s0 = max(key_end(t0), window()) - window(); }
+    var s0 = key_begin(t0);
     var top = tops(head, t0 + tr, last);
     // Of the weights of this invocation's own keys.
     var total = both(select(0.0, 1.0, SINKS && tc == 0u));
@@ -47,10 +47,10 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
             }
         }
         let s = s0 + tc;
-        a0 = Fours(seen(a0.lo, ends_lo, s), seen(a0.hi, ends_hi, s));
-        a1 = Fours(seen(a1.lo, ends_lo, s + 8u), seen(a1.hi, ends_hi, s + 8u));
-        a2 = Fours(seen(a2.lo, ends_lo, s + 16u), seen(a2.hi, ends_hi, s + 16u));
-        a3 = Fours(seen(a3.lo, ends_lo, s + 24u), seen(a3.hi, ends_hi, s + 24u));
+        a0 = Fours(seen(a0.lo, head, t0 + tr, sight_lo, s), seen(a0.hi, head, t0 + tr + 32u, sight_hi, s));
+        a1 = Fours(seen(a1.lo, head, t0 + tr, sight_lo, s + 8u), seen(a1.hi, head, t0 + tr + 32u, sight_hi, s + 8u));
+        a2 = Fours(seen(a2.lo, head, t0 + tr, sight_lo, s + 16u), seen(a2.hi, head, t0 + tr + 32u, sight_hi, s + 16u));
+        a3 = Fours(seen(a3.lo, head, t0 + tr, sight_lo, s + 24u), seen(a3.hi, head, t0 + tr + 32u, sight_hi, s + 24u));
         share(tr, tc, max_of(max_of(a0, a1), max_of(a2, a3)));
         workgroupBarrier();
         var most = top;

@@ -13,8 +13,7 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
     if head >= heads() { return; }
     let at = q_at(head, row);
     let end = key_end(row);
-    var begin = 0u;
-    if window() > 0u && end > window() { begin = end - window(); }
+    let begin = key_begin(row);
     var qs: array<vec4f, HEAD_QUADS>;
     var acc: array<vec4f, VALUE_QUADS>;
     for (var d = 0u; d < HEAD_QUADS; d++) { qs[d] = q_quad(at, d) * p.scale; }
@@ -44,7 +43,11 @@ fn attention_loop(wid: vec3u, nwg: vec3u, lid: u32) {
         }
         let sum = transpose(mat4x4f(s0, s1, s2, s3));
         let seen = vec4u(s) + vec4u(0u, 1u, 2u, 3u) < vec4u(end);
-        let scores = select(vec4f(LOWEST), capped(sum[0] + sum[1] + sum[2] + sum[3]), seen);
+        var score = sum[0] + sum[1] + sum[2] + sum[3];
+        if RELATIVE {
+            score += vec4f(bias(head, row, keys.x), bias(head, row, keys.y), bias(head, row, keys.z), bias(head, row, keys.w));
+        }
+        let scores = select(vec4f(LOWEST), capped(score), seen);
         let most = max(top, max(max(scores.x, scores.y), max(scores.z, scores.w)));
         let keep = exp(top - most);
         let w = exp(scores - most);

@@ -15,15 +15,26 @@ var<workgroup> shares: array<vec4f, 64u * QUERY_FOURS>; // [tc][four queries]
 
 fn query_columns(at: u32) -> Columns { return columns(qt[at], qt[at + 8u], qt[at + 16u], qt[at + 24u]); }
 
-/// The scores with key s, or what a query has that does not see it.
-fn seen(score: vec4f, ends: vec4u, s: u32) -> vec4f {
-    var sees = vec4u(s) < ends;
-    if window() > 0u { sees = sees & (vec4u(s + window()) >= ends); }
-    return select(vec4f(LOWEST), capped(score * p.scale), sees);
+/// The keys that four queries see. Where not PACKED, the begins follow from the ends: fewer registers.
+struct Sight { begins: vec4u, ends: vec4u }
+
+fn sights(row: u32) -> Sight {
+    var begins = vec4u();
+    if PACKED { begins = vec4u(key_begin(row), key_begin(row + 8u), key_begin(row + 16u), key_begin(row + 24u)); }
+    return Sight(begins, vec4u(key_end(row), key_end(row + 8u), key_end(row + 16u), key_end(row + 24u)));
 }
 
-fn key_ends(row: u32) -> vec4u {
-    return vec4u(key_end(row), key_end(row + 8u), key_end(row + 16u), key_end(row + 24u));
+/// The scores with key s, or what a query has that does not see it.
+fn seen(score: vec4f, head: u32, row: u32, sight: Sight, s: u32) -> vec4f {
+    var sees = vec4u(s) < sight.ends;
+    if PACKED {
+        sees = sees & (vec4u(s) >= sight.begins);
+    } else if window() > 0u {
+        sees = sees & (vec4u(s + window()) >= sight.ends);
+    }
+    var v = score * p.scale;
+    if RELATIVE { v += vec4f(bias(head, row, s), bias(head, row + 8u, s), bias(head, row + 16u, s), bias(head, row + 24u, s)); }
+    return select(vec4f(LOWEST), capped(v), sees);
 }
 
 /// Where the highest scores of an invocation's queries begin.

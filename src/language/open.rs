@@ -43,18 +43,11 @@ impl LanguageFiles {
     async fn open_gguf(source: &dyn ByteSource, name: &str) -> Result<Self> {
         let gguf = header(source, name, Gguf::parse).await?;
         let mut config = LanguageConfig::from_gguf(&gguf.metadata, &gguf.tensors)?;
-        for rope in config.rope_tensors().to_vec() {
-            let Some(t) = gguf.tensors.iter().find(|t| t.name == rope) else { continue };
-            let bytes = source.read(name, t.offset, t.bytes as usize).await?;
-            let values = repack::to_f32(t.dtype, &bytes)
-                .ok_or_else(|| Error::format(name, format!("{rope} is quantized; choose another conversion")))?;
-            config.set_rope_tensor(rope, values, name)?;
-        }
+        read_rope_tensors(source, name, &gguf.tensors, &mut config).await?;
         let tokenizer = Tokenizer::from_gguf(&gguf.metadata)?;
-        let tensors = Tensors { files: vec![name.to_string()], ..Tensors::default() };
-        let mut files = LanguageFiles { tensors, config, tokenizer };
-        files.add(0, gguf.tensors);
-        Ok(files.tied())
+        let mut tensors = Tensors { files: vec![name.to_string()], ..Tensors::default() };
+        adopt(&mut tensors, &config, 0, gguf.tensors);
+        Ok(LanguageFiles { tensors, config, tokenizer }.tied())
     }
 
     async fn open_folder(source: &dyn ByteSource, names: &[String]) -> Result<Self> {
@@ -78,47 +71,8 @@ impl LanguageFiles {
                 .map_err(|_| Error::format("chat_template.jinja", "it is not UTF-8 text; download it again"))?;
             tokenizer.set_template(&template);
         }
-        const INDEX: &str = "model.safetensors.index.json";
-        const SINGLE: &str = "model.safetensors";
-        let shards: Vec<String> = match small(source, INDEX).await? {
-            Some(text) => ShardIndex::parse(&text, INDEX)?.files().into_iter().map(String::from).collect(),
-            None if names.iter().any(|n| n == SINGLE) => vec![SINGLE.to_string()],
-            None => vec![names.iter().find(|n| n.ends_with(".safetensors")).map_or(SINGLE, String::as_str).to_string()],
-        };
-        let tensors = Tensors { files: shards.clone(), ..Tensors::default() };
-        let mut files = LanguageFiles { tensors, config, tokenizer };
-        for (i, shard) in shards.iter().enumerate() {
-            let header = header(source, shard, SafeTensors::parse).await?;
-            header.check_types(|name| files.config.canonical(name).is_some(), shard)?;
-            files.add(i, header.tensors);
-        }
-        Ok(files.tied())
-    }
-
-    fn add(&mut self, file: usize, tensors: Vec<TensorInfo>) {
-        for info in tensors {
-            let Some((name, layout)) = self.config.canonical(&info.name) else { continue };
-            let (mut info, heads) = (info, self.heads());
-            let order = match layout {
-                TensorLayout::AsIs => RowOrder::AsStored,
-                TensorLayout::Transposed if info.shape.len() == 2 => {
-                    info.shape.reverse();
-                    RowOrder::Transposed
-                }
-                TensorLayout::Transposed => RowOrder::AsStored,
-                TensorLayout::QkvByHead => RowOrder::QkvByHead(heads),
-            };
-            self.tensors.by_name.insert(name, Stored { file, info, order });
-        }
-    }
-
-    /// Counts the query heads of the first layer that attends.
-    fn heads(&self) -> usize {
-        let heads = |mixer: &MixerConfig| match mixer {
-            MixerConfig::Attention(a) => Some(a.heads),
-            MixerConfig::ShortConv(_) => None,
-        };
-        self.config.layers.iter().find_map(|layer| heads(&layer.mixer)).unwrap_or(1)
+        let tensors = folder_tensors(source, names, "", &config).await?;
+        Ok(LanguageFiles { tensors, config, tokenizer }.tied())
     }
 
     /// Decides whether the output matrix is the embedding table: a checkpoint may hold one although its configuration
@@ -129,4 +83,71 @@ impl LanguageFiles {
         }
         self
     }
+}
+
+/// Reads the tensors of numbers about rotation that a GGUF file has.
+pub(super) async fn read_rope_tensors(
+    source: &dyn ByteSource,
+    name: &str,
+    tensors: &[TensorInfo],
+    config: &mut LanguageConfig,
+) -> Result<()> {
+    for rope in config.rope_tensors().to_vec() {
+        let Some(t) = tensors.iter().find(|t| t.name == rope) else { continue };
+        let bytes = source.read(name, t.offset, t.bytes as usize).await?;
+        let values = repack::to_f32(t.dtype, &bytes)
+            .ok_or_else(|| Error::format(name, format!("{rope} is quantized; choose another conversion")))?;
+        config.set_rope_tensor(rope, values, name)?;
+    }
+    Ok(())
+}
+
+/// Reads the headers of `model.safetensors` or its shards in `folder`, which is nothing or ends in a slash.
+pub(super) async fn folder_tensors(
+    source: &dyn ByteSource,
+    names: &[String],
+    folder: &str,
+    config: &LanguageConfig,
+) -> Result<Tensors> {
+    let (index, single) = (format!("{folder}model.safetensors.index.json"), format!("{folder}model.safetensors"));
+    let other = |n: &&String| n.strip_prefix(folder).is_some_and(|n| !n.contains('/')) && n.ends_with(".safetensors");
+    let files: Vec<String> = match small(source, &index).await? {
+        Some(text) => ShardIndex::parse(&text, &index)?.files().into_iter().map(|f| format!("{folder}{f}")).collect(),
+        None if names.iter().any(|n| *n == single) => vec![single],
+        None => vec![names.iter().find(other).map_or(single, String::clone)],
+    };
+    let mut tensors = Tensors { files: files.clone(), ..Tensors::default() };
+    for (i, shard) in files.iter().enumerate() {
+        let header = header(source, shard, SafeTensors::parse).await?;
+        header.check_types(|name| config.canonical(name).is_some(), shard)?;
+        adopt(&mut tensors, config, i, header.tensors);
+    }
+    Ok(tensors)
+}
+
+/// Takes over those tensors of a file that models ask for, by their canonical names.
+pub(super) fn adopt(tensors: &mut Tensors, config: &LanguageConfig, file: usize, infos: Vec<TensorInfo>) {
+    let heads = heads(config);
+    for mut info in infos {
+        let Some((name, layout)) = config.canonical(&info.name) else { continue };
+        let order = match layout {
+            TensorLayout::AsIs => RowOrder::AsStored,
+            TensorLayout::Transposed if info.shape.len() == 2 => {
+                info.shape.reverse();
+                RowOrder::Transposed
+            }
+            TensorLayout::Transposed => RowOrder::AsStored,
+            TensorLayout::QkvByHead => RowOrder::QkvByHead(heads),
+        };
+        tensors.by_name.insert(name, Stored { file, info, order });
+    }
+}
+
+/// Counts the query heads of the first layer that attends.
+fn heads(config: &LanguageConfig) -> usize {
+    let heads = |mixer: &MixerConfig| match mixer {
+        MixerConfig::Attention(a) => Some(a.heads),
+        MixerConfig::ShortConv(_) => None,
+    };
+    config.layers.iter().find_map(|layer| heads(&layer.mixer)).unwrap_or(1)
 }

@@ -99,7 +99,7 @@ impl Session {
         let history = Buffer::storage(gpu, "history", 8 * vocab as u64);
         let recent = Buffer::storage(gpu, "recent", 4 * RECENT as u64);
         let (state, ids) = (inputs.region().sub(0, STATE), inputs.region().sub(STATE, inputs.size() - STATE));
-        let step = Step { state: &state, kept: &kept };
+        let step = Step { state: &state, kept: kept.layers(), packed: None };
         let (settings_r, history_r, state_r, recent_r) =
             (settings.region(), history.region(), inputs.region(), recent.region());
         let sampling = Sampling { settings: &settings_r, history: &history_r, state: &state_r, recent: &recent_r };
@@ -383,7 +383,7 @@ impl Session {
         let rows = self.score_rows;
         if self.score.is_none() {
             let (state, ids) = (self.inputs.region().sub(0, STATE), self.inputs.region().sub(STATE, 4 * rows as u64));
-            let step = Step { state: &state, kept: &self.kept };
+            let step = Step { state: &state, kept: self.kept.layers(), packed: None };
             let graph = Graph::new(&self.gpu);
             let (hidden, _) = self.model.run(&graph, Start::Ids(&ids, rows), &step, &[]);
             let logits = self.model.logits(hidden, Some(&state)).kept();

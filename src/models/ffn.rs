@@ -21,13 +21,16 @@ impl Ffn {
     pub fn bind(w: &Weights<'_>, i: usize, dim: usize, c: &FfnConfig) -> Result<Self> {
         let f = c.dim;
         let n = |stem: &str, what: &str| format!("blk.{i}.{stem}.{what}");
+        let ups_first = w.has(&n("ffn_up_gate", "weight"));
         let parts: Vec<(&str, usize)> = match c.gated {
             true if w.has(&n("ffn_gate_up", "weight")) => vec![("ffn_gate_up", 2 * f)],
+            true if ups_first => vec![("ffn_up_gate", 2 * f)],
             true => vec![("ffn_gate", f), ("ffn_up", f)],
             false => vec![("ffn_up", f)],
         };
         let (gate, activation) = match (c.gated, c.activation) {
             (true, FfnActivation::Silu) => (Some(Gate::Silu), Activation::None),
+            (true, FfnActivation::Gelu) if ups_first => (Some(Gate::Geglu), Activation::None),
             (true, FfnActivation::Gelu) => (Some(Gate::Gelu), Activation::None),
             (true, FfnActivation::GeluTanh) => (Some(Gate::GeluTanh), Activation::None),
             (true, FfnActivation::ReluSquared) => (Some(Gate::ReluSquared), Activation::None),
@@ -42,7 +45,7 @@ impl Ffn {
             up: w.named_stack(parts.iter().map(|(stem, rows)| (n(stem, "weight"), *rows)), dim)?,
             up_bias: w.biases(c.bias, parts.iter().map(|(stem, rows)| (n(stem, "bias"), *rows)))?,
             down: w.matrix(&n("ffn_down", "weight"), [dim, f])?,
-            down_bias: w.biases(c.bias, [(n("ffn_down", "bias"), dim)])?,
+            down_bias: w.biases(c.down_bias, [(n("ffn_down", "bias"), dim)])?,
             gate,
             activation,
         })

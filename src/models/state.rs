@@ -229,8 +229,8 @@ impl DecoderState {
     }
 
     /// Returns the state of layer `i`.
-    pub fn layer(&self, i: usize) -> &LayerState {
-        &self.layers[i]
+    pub fn layers(&self) -> &[LayerState] {
+        &self.layers
     }
 
     /// Adds up the bytes of a state of this size, checkpoints included.

@@ -14,7 +14,7 @@ use crate::gpu::{Gpu, Kernel, Params, Tensor, params, wgsl};
 pub(super) static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: wgsl!(include_str!("../../shaders/attention.wgsl")),
-    bindings: &[Read, Read, Read, Read, Read, Write, Read],
+    bindings: &[Read, Read, Read, Read, Read, Write, Read, Read],
     fields: AttentionParams::FIELDS,
 };
 
@@ -28,7 +28,7 @@ pub(super) static ATTENTION_DECODE: Kernel = Kernel {
 params! {
     struct AttentionParams {
         t: u32, heads: u32, group: u32, q_quads: u32, y_quads: u32, capacity: u32, window: u32, gate_stride: u32,
-        gate_first: u32, scale: f32, cap: f32,
+        gate_first: u32, ahead: u32, buckets: u32, reach: u32, scale: f32, cap: f32,
     }
 }
 params! {
@@ -66,7 +66,7 @@ impl Attention<'_> {
     /// Attends, for rows of q, k and v (and gates) side by side.   -> [T, H * Hv]
     #[track_caller]
     pub fn run<'g>(&self, qkv: Tensor<'g>) -> Input<'static, 'g> {
-        if qkv.rows()[0] == 1 && self.can_decode(qkv.graph().gpu()) {
+        if qkv.rows()[0] == 1 && self.packed.is_none() && self.can_decode(qkv.graph().gpu()) {
             Input::Splits(self.decode(qkv))
         } else {
             Input::Plain(self.prefill(qkv))
@@ -81,6 +81,7 @@ impl Attention<'_> {
         let y = graph.tensor([t, self.heads * self.value_dim]);
         let group = self.heads / self.kv_heads;
         let quads = [self.key_dim / 4, self.value_dim / 4];
+        let relative = self.packed.and_then(|p| p.relative);
         let (op, grid) = attention_tile(graph.op(&ATTENTION), graph.gpu(), t * group, self.kv_heads, quads);
         op.part(kv_part(self.kv.exact))
             .part(&SOFT_CAP)
@@ -88,6 +89,8 @@ impl Attention<'_> {
             .set("CAPPED", self.soft_cap.is_some())
             .set("SINKS", self.sinks.is_some())
             .set("GATE", self.gate())
+            .set("PACKED", self.packed.is_some())
+            .set("RELATIVE", relative.is_some())
             .bind(q)
             .region(&self.kv.k)
             .region(&self.kv.v)
@@ -95,6 +98,7 @@ impl Attention<'_> {
             .vector(self.sinks)
             .bind(y)
             .bounded(Some(self.state))
+            .vector(relative.map(|r| r.biases))
             .params(AttentionParams {
                 t: t as u32,
                 heads: self.heads as u32,
@@ -105,6 +109,9 @@ impl Attention<'_> {
                 window: self.window(),
                 gate_stride: qkv.stride() as u32,
                 gate_first: self.gates_first() as u32,
+                ahead: self.packed.and_then(|p| p.ahead).map_or(u32::MAX, |n| n as u32),
+                buckets: relative.map_or(0, |r| r.buckets as u32),
+                reach: relative.map_or(0, |r| r.reach as u32),
                 scale: self.scale,
                 cap: self.soft_cap.unwrap_or(1.0),
             })

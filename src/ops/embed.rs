@@ -14,21 +14,36 @@ pub(super) static EMBED: Kernel = Kernel {
 
 params! { struct EmbedParams { t: u32, blocks: u32, quads: u32, row: u32, rows: u32, scale: f32 } }
 
+/// Which rows of a table are read.
+#[derive(Clone, Copy)]
+enum Rows<'a> {
+    /// Those whose numbers are here.
+    Of(&'a Region),
+    /// Those of the positions from `[0]` of here on.
+    AtPositions(&'a Region),
+}
+
 impl Graph {
     /// Reads rows of the embedding table `w`, times `scale`, for `t` token ids that lie in `ids` on the GPU. `state`:
     /// see [`super::Attention`].
     #[track_caller]
     pub fn embed(&self, w: &Weight, ids: &Region, t: usize, scale: f32, state: Option<&Region>) -> Tensor<'_> {
         let y = self.tensor([t, w.shape().rows()[1]]);
-        self.rows_of(w, ids, y, Some(scale), state);
+        self.rows_of(w, Rows::Of(ids), y, Some(scale), state);
         y
     }
 
-    fn rows_of<'g>(&'g self, w: &Weight, ids: &Region, y: Tensor<'g>, scale: Option<f32>, state: Option<&Region>) {
+    /// Reads rows; without a scale they are added to `y`.
+    fn rows_of<'g>(&'g self, w: &Weight, rows: Rows<'_>, y: Tensor<'g>, scale: Option<f32>, state: Option<&Region>) {
         let [t, dim] = y.rows();
         let blocks = dim.div_ceil(32);
         for slice in w.slices() {
-            let op = self.op(&EMBED).parts(weight_parts(slice.dtype)).set("ADDED", scale.is_none());
+            let op = self
+                .op(&EMBED)
+                .parts(weight_parts(slice.dtype))
+                .set("ADDED", scale.is_none())
+                .set("POSITIONS", matches!(rows, Rows::AtPositions(_)));
+            let (Rows::Of(ids) | Rows::AtPositions(ids)) = rows;
             op.weight(slice)
                 .region(ids)
                 .bind(y)
@@ -52,7 +67,16 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn add_positions(self, w: &Weight, state: &Region) -> Self {
         assert_eq!(self.rows()[1], w.shape().rows()[1], "add_positions: a table of {:?}", w.shape());
-        self.graph().rows_of(w, state, self, None, Some(state));
+        self.graph().rows_of(w, Rows::AtPositions(state), self, None, Some(state));
+        self
+    }
+
+    /// Adds rows of the table `w`, in place: those whose numbers lie in `ids` on the GPU. `state`: see
+    /// [`super::Attention`].
+    #[track_caller]
+    pub fn add_embedded(self, w: &Weight, ids: &Region, state: Option<&Region>) -> Self {
+        assert_eq!(self.rows()[1], w.shape().rows()[1], "add_embedded: a table of {:?}", w.shape());
+        self.graph().rows_of(w, Rows::Of(ids), self, None, state);
         self
     }
 }

@@ -39,6 +39,30 @@ pub struct Attention<'a> {
     pub appends: bool,
     /// The step's state on the GPU: `[0]` the first row's position, `[1]` how many rows hold tokens.
     pub state: &'a Region,
+    /// Rows are whole sequences, one after the other.
+    pub packed: Option<Packed<'a>>,
+}
+
+/// Sequences that lie one after the other in the rows of one call. `[64 + 2 t]` of the step's state is the row where the
+/// sequence of row t begins, the next word the row before which it ends; `[0]` is 0.
+#[derive(Clone, Copy)]
+pub struct Packed<'a> {
+    /// How many later positions of its sequence a position sees; `None`: all.
+    pub ahead: Option<usize>,
+    /// Biases of scores.
+    pub relative: Option<Relative<'a>>,
+}
+
+/// Biases of scores by how far apart query and key are (Raffel et al. 2020).
+#[derive(Clone, Copy)]
+pub struct Relative<'a> {
+    /// A bias for each bucket of distances and each head: [buckets, H].
+    pub biases: &'a Weight,
+    /// The word of the step's state where it stands which bucket a distance is in: of keys 0 to `reach` before the
+    /// query, then of keys 0 to `reach` behind it.
+    pub buckets: usize,
+    /// The largest distance that is told from larger ones.
+    pub reach: usize,
 }
 
 /// RMS norm of queries and keys.
@@ -126,6 +150,7 @@ impl<'a> Attention<'a> {
             kv,
             appends: true,
             state,
+            packed: None,
         }
     }
 

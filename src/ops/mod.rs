@@ -21,6 +21,7 @@ mod linear;
 mod map;
 mod merge;
 mod multiply_add;
+mod pool;
 mod product;
 mod rescale;
 mod rms_norm;
@@ -37,12 +38,13 @@ pub(crate) use bounded::{Bounded, quads};
 pub use conv2d::{CHANNEL_BLOCK, Conv};
 pub use denoise::{Denoise, DenoiseStage, KEPT_PLANES, PLANES, STAGE};
 pub use group_norm::{GroupNorm, Sums};
-pub use heads::{Attention, HeadGate, HeadNorm, KvLayer, Rotation, turns};
+pub use heads::{Attention, HeadGate, HeadNorm, KvLayer, Packed, Relative, Rotation, turns};
 pub use input::{Input, Norm, Normed};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use map::{Map, Rows};
 pub use merge::{SPLITS, Splits};
+pub use pool::Pool;
 pub use product::Product;
 pub use rms_norm::RmsNorm;
 pub use sample::{RECENT, Sampling};
@@ -65,6 +67,7 @@ pub const KERNELS: &[&Kernel] = &[
     &gate::GATE,
     &short_conv::SHORT_CONV,
     &last_row::LAST_ROW,
+    &pool::POOL,
     &sample::SAMPLE_SCAN,
     &sample::SAMPLE_PICK,
     &layer_norm::LAYER_NORM,

@@ -32,6 +32,7 @@ impl<'g> Tensor<'g> {
         let appended = if a.appends { a.kv_heads } else { 0 };
         let (norm, growth) = (a.numbers().norm, a.query_growth.unwrap_or((0.0, 1)));
         a.settings(self.graph().op(&ROPE_APPEND))
+            .set("PACKED", a.packed.is_some())
             .part(&ROPE)
             .part(&ROTATED)
             .part(kv_part(a.kv.exact))

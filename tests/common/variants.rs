@@ -7,7 +7,8 @@ use inkstone::gpu::{Buffer, Choice, Gpu, Graph, Region, Tensor, Tier, Variant, W
 use inkstone::load::repack::planes;
 use inkstone::ops::{
     Activation, Attend, Attention, CHANNEL_BLOCK, Conv, Denoise, Gate, GroupNorm, HeadGate, HeadNorm, Input, KvLayer,
-    LayerNorm, Linear, Map, Norm, RmsNorm, Rotation, Rows, SPLITS, Sampling, ShortConv, Splits, Sums, stream_read,
+    LayerNorm, Linear, Map, Norm, Packed, Pool, Relative, RmsNorm, Rotation, Rows, SPLITS, Sampling, ShortConv, Splits,
+    Sums, stream_read,
 };
 use inkstone::shape::Shape;
 use std::collections::BTreeMap;
@@ -131,12 +132,14 @@ fn record_rows(g: &Graph, m: &Memory) {
     }
     for dtype in DType::ALL {
         m.rows(g, 5, 256).add_positions(&m.weight(dtype, 3, 256), state);
+        m.rows(g, 5, 256).add_embedded(&m.weight(dtype, 3, 256), &m.other[1], Some(state));
     }
     for bias in [None, Some(&m.vector(8))] {
         let (weight, ring) = (&m.vector(24), &m.other[1]);
         m.rows(g, 5, 24).short_conv(&ShortConv { weight, bias, width: 3, ring, capacity: 7, state });
     }
     m.rows(g, 5, 100).last_row(state);
+    m.rows(g, 5, 100).pool(&[Pool::Mean], &m.other[1], 3, state);
     let s = Sampling { settings: &m.other[1], history: &m.other[2], state, recent: &m.other[3] };
     m.rows(g, 1, 3000).sample(&s);
 }
@@ -212,7 +215,7 @@ fn record_heads(g: &Graph, m: &Memory) {
     let [state, frequencies, k, v] = &m.other;
     let record = |a: &Attention<'_>| {
         a.prefill(m.rows(g, 3, a.row()));
-        if a.can_decode(g.gpu()) {
+        if a.packed.is_none() && a.can_decode(g.gpu()) {
             a.decode(m.rows(g, 1, a.row())).merge();
         }
     };
@@ -242,6 +245,18 @@ fn record_heads(g: &Graph, m: &Memory) {
         for (group, exact) in [(1, false), (4, false), (1, true)] {
             let kv = kv(false, exact);
             record(&Attention { value_dim, ..Attention::new([2 * group, 2, key_dim], &kv, state) });
+        }
+    }
+    let biases = m.vector(64);
+    for (head_dim, group) in [(12, 1), (32, 1), (64, 1), (64, 2), (128, 2), (256, 3), (64, MANY / 2)] {
+        let kv = kv(false, true);
+        let weights = m.vector(2 * head_dim);
+        let norm = Some(HeadNorm { weights: &weights, whole_row: false, after_rope: false, eps: 1e-6 });
+        for relative in [None, Some(Relative { biases: &biases, buckets: 64, reach: 8 })] {
+            let packed = Some(Packed { ahead: None, relative });
+            let base = Attention { packed, ..Attention::new([2 * group, 2, head_dim], &kv, state) };
+            record(&base);
+            record(&Attention { rotation: rotation(head_dim, false), norm, ..base.clone() });
         }
     }
     for (head_dim, group) in [(64, 1), (64, 3), (128, 4), (256, 2), (64, MANY / 2)] {

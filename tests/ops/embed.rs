@@ -126,6 +126,15 @@ fn rows_are_scaled_and_get_positions() {
                 let got = run(gpu, |g| g.embed(&w, &ids, t, 45.25, Some(&state)).add_positions(&positions, &state));
                 check(&format!("{what}, with positions"), &want, &got.values[..n * dim], Tolerance::F32);
                 untouched(&what, &got.values, n, dim);
+                // Rows of a table by their numbers: those of positions, or of kinds of tokens.
+                let chosen = upload(gpu, &(0..12u32).map(|i| (i * 5 + 2) % 30).collect::<Vec<_>>());
+                let row = |i: usize| (i / dim * 5 + 2) % 30 * dim + i % dim;
+                let want: Vec<f64> = scaled.iter().enumerate().map(|(i, v)| v + at[row(i)]).collect();
+                let got = run(gpu, |g| {
+                    g.embed(&w, &ids, t, 45.25, Some(&state)).add_embedded(&positions, &chosen, Some(&state))
+                });
+                check(&format!("{what}, with chosen rows"), &want, &got.values[..n * dim], Tolerance::F32);
+                untouched(&what, &got.values, n, dim);
             }
         }
     });

@@ -129,14 +129,28 @@ impl Heads {
 
     /// Causal attention of rows `new` at positions from `pos` on, over all keys and values up to theirs. `[T * H * Hv]`
     pub fn attention(&self, new: &Prepared, pos: usize, k: &[Vec<Vec<f64>>], v: &[Vec<Vec<f64>>]) -> Vec<f64> {
+        self.attention_ahead(new, pos, k, v, 0, &|_, _, _| 0.0)
+    }
+
+    /// The same, where a row sees up to `ahead` positions behind its own, and with biases `bias(head, query, key)`.
+    pub fn attention_ahead(
+        &self,
+        new: &Prepared,
+        pos: usize,
+        k: &[Vec<Vec<f64>>],
+        v: &[Vec<Vec<f64>>],
+        ahead: usize,
+        bias: &dyn Fn(usize, usize, usize) -> f64,
+    ) -> Vec<f64> {
         let mut y = Vec::new();
         for (t, heads) in new.q.iter().enumerate() {
-            let last = pos + t;
-            let first = self.window.map_or(0, |w| (last + 1).saturating_sub(w));
+            let first = self.window.map_or(0, |w| (pos + t + 1).saturating_sub(w));
+            let last = (pos + t).saturating_add(ahead).min(k.len() - 1);
             for (h, q) in heads.iter().enumerate() {
                 let kv = h / (self.heads / self.kv_heads);
                 let score = |s: usize| {
-                    let score = q.iter().zip(&k[s][kv]).map(|(a, b)| a * b).sum::<f64>() * f64::from(self.scale);
+                    let score = q.iter().zip(&k[s][kv]).map(|(a, b)| a * b).sum::<f64>() * f64::from(self.scale)
+                        + bias(h, pos + t, s);
                     self.soft_cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
                 };
                 let mut scores: Vec<f64> = (first..=last).map(score).collect();

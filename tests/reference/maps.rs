@@ -71,3 +71,23 @@ pub fn group_norm(x: &[f32], n: usize, groups: usize, w: &[f32], b: &[f32], eps:
     }
     y
 }
+
+/// One row of a sequence's rows `first` to `end - 1`; it begins at `begin`.
+pub fn pooled(x: &[f32], dim: usize, way: inkstone::ops::Pool, [first, end, begin]: [usize; 3]) -> Vec<f64> {
+    use inkstone::ops::Pool;
+    let at = |t: usize, i: usize| f64::from(x[t * dim + i]);
+    let sum = |i: usize, weight: &dyn Fn(usize) -> f64| (first..end).map(|t| at(t, i) * weight(t)).sum::<f64>();
+    let count = (end - first) as f64;
+    let one = |i: usize| match way {
+        Pool::First => at(first, i),
+        Pool::Last => at(end - 1, i),
+        Pool::Max => (first..end).map(|t| at(t, i)).fold(f64::NEG_INFINITY, f64::max),
+        Pool::Mean => sum(i, &|_| 1.0) / count,
+        Pool::MeanSqrtLength => sum(i, &|_| 1.0) / count.sqrt(),
+        Pool::WeightedMean => {
+            let weight = |t: usize| (t - begin + 1) as f64;
+            sum(i, &weight) / (first..end).map(weight).sum::<f64>()
+        }
+    };
+    (0..dim).map(one).collect()
+}

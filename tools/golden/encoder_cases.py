@@ -707,7 +707,7 @@ CASES = {
             bert(
                 "roberta",
                 "RobertaModel",
-                dim=42,
+                dim=48,
                 heads=3,
                 ffn=56,
                 layers=2,
@@ -722,7 +722,7 @@ CASES = {
             fast_tokens("<pad>", "</s>", "<s>", **ROBERTA_TOKENS),
             modules("Transformer", "Pooling", "Normalize", old=True),
             64,
-            **{"1_Pooling/config.json": pooling(42, "mean", old=True)},
+            **{"1_Pooling/config.json": pooling(48, "mean", old=True)},
         ),
         tokenizer="bpe_roberta",
         spread=SHARP,

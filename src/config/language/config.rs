@@ -25,6 +25,12 @@ pub struct LanguageConfig {
     pub embedding_scale: f32,
     /// Rows of a table of learned positions, `position_embd.weight`, that are added to the embeddings.
     pub learned_positions: Option<usize>,
+    /// What is added to a position for its row in that table.
+    pub position_offset: usize,
+    /// Rows of a table of kinds of tokens, `token_types.weight`, that are added to the embeddings.
+    pub token_types: Option<usize>,
+    /// Of the sum of embeddings: `token_embd_norm`.
+    pub embedding_norm: Option<NormConfig>,
     /// Of the last hidden states: `output_norm`.
     pub output_norm: Option<NormConfig>,
     /// Whether the output matrix is the embedding table; `None`: the configuration does not say.

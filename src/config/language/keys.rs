@@ -3,6 +3,7 @@
 //! Settings go by the names of transformers' `config.json`; [`GGUF`] holds what GGUF metadata calls them.
 
 use super::config::LanguageConfig;
+use super::embedding::ClassifierConfig;
 use super::layout::TensorLayout;
 use super::limits::{within, wrong};
 use crate::format::metadata::{Array, Metadata, Value};
@@ -57,6 +58,8 @@ pub(super) struct ModelFamily {
     pub model_types: &'static [&'static str],
     /// The entries of `architectures` in `config.json` that are models of language.
     pub classes: &'static [&'static str],
+    /// Whether it reads whole texts and writes none.
+    pub encoder: bool,
     /// Which elements of a head are rotated together.
     pub pairs: Pairs,
     /// A prefix that the names of published tensors may have.
@@ -75,6 +78,8 @@ pub(super) struct ModelFamily {
     pub defaults: &'static str,
     /// The model that the settings describe.
     pub read: fn(&Keys) -> Result<LanguageConfig>,
+    /// The layers that make a score of a pair of texts.
+    pub classifier: fn(&Keys) -> Result<ClassifierConfig>,
 }
 
 /// Which elements of a head are rotated together.
@@ -130,6 +135,12 @@ impl<'a> Keys<'a> {
         family: &'static ModelFamily,
     ) -> Self {
         Keys { file: metadata.file(), family, source: Source::Gguf { architecture, metadata, tensors } }
+    }
+
+    /// Returns `general.architecture` of a GGUF file.
+    pub fn gguf_architecture(&self) -> Option<&'a str> {
+        let Source::Gguf { architecture, .. } = self.source else { return None };
+        Some(architecture)
     }
 
     /// Returns whether the file is a GGUF file.

@@ -1,6 +1,6 @@
 //! A layer as data: norms, a mixer of positions, a feed-forward network.
 
-/// One layer of a decoder.
+/// One layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerConfig {
     /// Where it normalises.
@@ -16,6 +16,13 @@ pub struct LayerConfig {
     pub parallel: bool,
 }
 
+impl LayerConfig {
+    /// Returns whether positions see later ones.
+    pub fn both_ways(&self) -> bool {
+        matches!(&self.mixer, MixerConfig::Attention(a) if a.both_ways)
+    }
+}
+
 /// The norms of a layer; `None`: there is none at this place.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Norms {
@@ -27,6 +34,10 @@ pub struct Norms {
     pub before_ffn: Option<NormConfig>,
     /// Of the feed-forward network's output, before it is added to the stream: `post_ffw_norm`.
     pub after_ffn: Option<NormConfig>,
+    /// Of the stream after the mixer's output was added: `attn_output_norm`.
+    pub mixer_sum: Option<NormConfig>,
+    /// Of the stream after the feed-forward network's output was added: `layer_output_norm`.
+    pub ffn_sum: Option<NormConfig>,
 }
 
 /// How a norm is computed.
@@ -68,7 +79,7 @@ impl NormConfig {
 /// How positions learn of each other. Kinds with a state of their own (gated delta net, Mamba-2) are further variants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MixerConfig {
-    /// Attention to the positions before.
+    /// Attention to other positions.
     Attention(AttentionConfig),
     /// A gated convolution over the latest positions.
     ShortConv(ShortConvConfig),
@@ -89,8 +100,13 @@ pub struct AttentionConfig {
     pub scale: f32,
     /// Scores become `cap * tanh(score / cap)`.
     pub soft_cap: Option<f32>,
-    /// How many of the latest positions a query sees, its own included; `None`: all.
+    /// How many of the latest positions a query sees, its own included; `None`: all. With `both_ways` as many of the later
+    /// ones.
     pub window: Option<usize>,
+    /// Whether a query sees later positions, too: in models that read whole texts.
+    pub both_ways: bool,
+    /// Biases of scores by how far apart query and key are.
+    pub relative_bias: Option<RelativeBias>,
     /// Which of [`LanguageConfig::ropes`](super::LanguageConfig::ropes) turns queries and keys; `None`: none does.
     pub rope: Option<usize>,
     /// Norms of queries and keys.
@@ -134,6 +150,16 @@ pub enum AttentionGate {
     PerElement,
 }
 
+/// Biases of scores (Raffel et al. 2020): `attn_rel_b`, [buckets, H], which all layers share. Half of the buckets are for
+/// keys behind the query. Of each half the first half are for a distance each, the others for ever more distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelativeBias {
+    /// How many buckets there are; a multiple of 4.
+    pub buckets: usize,
+    /// The distance from which on all are in the last bucket.
+    pub reach: usize,
+}
+
 /// Queries at position `p` are multiplied by `1 + beta * ln(1 + floor(p / length))`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QueryGrowth {
@@ -162,8 +188,22 @@ pub struct FfnConfig {
     pub activation: FfnActivation,
     /// Whether a gate multiplies: `down(activation(gate(x)) * up(x))`; otherwise it is `down(activation(up(x)))`.
     pub gated: bool,
-    /// Whether the projections have biases.
+    /// Whether the projections to the F elements have biases.
     pub bias: bool,
+    /// Whether the projection back has one.
+    pub down_bias: bool,
+}
+
+impl FfnConfig {
+    /// Describes a network without a gate, whose projections all have biases or have none.
+    pub fn plain(dim: usize, activation: FfnActivation, bias: bool) -> FfnConfig {
+        FfnConfig { dim, activation, gated: false, bias, down_bias: bias }
+    }
+
+    /// Describes a network with a gate, whose projections all have biases or have none.
+    pub fn gated(dim: usize, activation: FfnActivation, bias: bool) -> FfnConfig {
+        FfnConfig { gated: true, ..FfnConfig::plain(dim, activation, bias) }
+    }
 }
 
 /// The function between the two halves of a feed-forward network.

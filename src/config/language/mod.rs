@@ -4,6 +4,7 @@
 //! or from the metadata of a GGUF file, `parts.rs` and `rotation.rs` the parts that most families share.
 
 mod config;
+pub mod embedding;
 mod families;
 mod keys;
 pub mod layer;
@@ -20,6 +21,9 @@ use crate::format::json;
 use crate::format::metadata::Metadata;
 use crate::{Error, Result};
 pub use config::LanguageConfig;
+pub use embedding::{
+    AnswerTokens, ClassifierConfig, DenseConfig, EmbeddingConfig, HeadActivation, Modules, Pooling, Scoring,
+};
 use families::FAMILIES;
 use keys::{Keys, ModelFamily, Object, given};
 pub use layer::*;
@@ -38,8 +42,17 @@ fn words(object: &Object<'_>, name: &str, file: &str) -> Result<Vec<String>> {
     list.map_err(|_| Error::format(file, what()))
 }
 
+/// The use that a model is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It writes: layers see what is before alone.
+    Writing,
+    /// It reads whole texts, of which vectors or scores are made.
+    Embedding,
+}
+
 /// Finds the family that a `config.json` names.
-fn family(whole: &Object<'_>, file: &str) -> Result<&'static ModelFamily> {
+fn family(whole: &Object<'_>, file: &str, purpose: Purpose) -> Result<&'static ModelFamily> {
     let classes = words(whole, "architectures", file)?;
     let types = match given(whole, "text_config") {
         Some(text) => words(&json::parse(text.get().as_bytes(), file)?, "model_type", file)?,
@@ -54,6 +67,12 @@ fn family(whole: &Object<'_>, file: &str) -> Result<&'static ModelFamily> {
         f.model_types.contains(&name.as_str()) || (types.is_empty() && f.classes.contains(&name.as_str()))
     };
     let family = FAMILIES.iter().find(said).ok_or_else(|| unknown(name, file))?;
+    if purpose == Purpose::Embedding {
+        return Ok(family);
+    }
+    if family.encoder {
+        return Err(reads_only(file));
+    }
     // The same model type serves classifiers and embedders, which have other tensors.
     match classes.first() {
         Some(class) if !classes.iter().any(|c| family.classes.contains(&c.as_str())) => {
@@ -62,6 +81,13 @@ fn family(whole: &Object<'_>, file: &str) -> Result<&'static ModelFamily> {
         }
         _ => Ok(family),
     }
+}
+
+/// Returns the error for a model that cannot write.
+fn reads_only(file: &str) -> Error {
+    Error::unsupported(format!(
+        "{file}: this model reads texts and writes none: open it as an EmbeddingModel, or choose a model that writes"
+    ))
 }
 
 /// Returns the error for an architecture that there is no family for.
@@ -90,10 +116,10 @@ impl LanguageConfig {
     pub fn from_json(config_json: &[u8], file: &str) -> Result<Self> {
         let text = json::bounded(config_json);
         let whole: Object<'_> = json::parse(&text, file)?;
-        let family = family(&whole, file)?;
+        let family = family(&whole, file, Purpose::Writing)?;
         let keys = Keys::json(&whole, family, file)?;
         keys.refuse_strangers()?;
-        (family.read)(&keys)?.checked(file)
+        (family.read)(&keys)?.checked(file)?.fit_for(Purpose::Writing, file)
     }
 
     /// Reads the metadata of a GGUF file, with its tensors to tell what the metadata leaves out. Then whoever loads
@@ -102,6 +128,11 @@ impl LanguageConfig {
     /// [`Error::Unsupported`] for other architectures, mixtures of experts, unknown rope scaling and files that are
     /// one part of several; [`Error::Format`] for numbers that cannot be.
     pub fn from_gguf(metadata: &Metadata, tensors: &[TensorInfo]) -> Result<Self> {
+        Self::from_gguf_as(metadata, tensors, Purpose::Writing)
+    }
+
+    /// Reads the same for this purpose.
+    fn from_gguf_as(metadata: &Metadata, tensors: &[TensorInfo], purpose: Purpose) -> Result<Self> {
         let file = metadata.file();
         let Some(architecture) = metadata.str("general.architecture")? else {
             let what = "metadata `general.architecture` is missing: choose a complete model file";
@@ -111,7 +142,7 @@ impl LanguageConfig {
         let family = family.ok_or_else(|| unknown(architecture, file))?;
         let keys = Keys::gguf(metadata, tensors, architecture, family);
         keys.refuse_strangers()?;
-        let config = (family.read)(&keys)?.checked(file)?;
+        let config = (family.read)(&keys)?.checked(file)?.fit_for(purpose, file)?;
         let Some(rope) = config.ropes.first() else { return Ok(config) };
         for name in &config.rope_tensors {
             let (want, got) = (vec![rope.dims / 2], keys.shape(name).unwrap_or_default().to_vec());
@@ -120,6 +151,12 @@ impl LanguageConfig {
             }
         }
         Ok(config)
+    }
+
+    /// Refuses models that see later positions where they are to write.
+    fn fit_for(self, purpose: Purpose, file: &str) -> Result<Self> {
+        let reads = purpose == Purpose::Writing && self.layers.iter().any(LayerConfig::both_ways);
+        if reads { Err(reads_only(file)) } else { Ok(self) }
     }
 
     /// Returns the name under which the models ask for the tensor that the file calls `name`, and how it lies there;
@@ -159,7 +196,8 @@ impl LanguageConfig {
         usable("the scale of embeddings", self.embedding_scale, file)?;
         usable("the scale of logits", self.logit_scale, file)?;
         usable("the cap of logits", self.logit_soft_cap.unwrap_or(1.0), file)?;
-        self.output_norm.map_or(Ok(()), |norm| check_norm(&norm, file))?;
+        within("the number of token types", self.token_types.unwrap_or(1), file)?;
+        [self.output_norm, self.embedding_norm].iter().flatten().try_for_each(|norm| check_norm(norm, file))?;
         for rope in &self.ropes {
             within("the head size", rope.dims, file)?;
             rope.check().map_err(|what| wrong(file, &format!("{what} is out of range")))?;
@@ -168,7 +206,8 @@ impl LanguageConfig {
     }
 
     fn check_layer(&self, layer: &LayerConfig, file: &str) -> Result<()> {
-        let norms = [layer.norms.before_mixer, layer.norms.after_mixer, layer.norms.before_ffn, layer.norms.after_ffn];
+        let Norms { before_mixer, after_mixer, before_ffn, after_ffn, mixer_sum, ffn_sum } = layer.norms;
+        let norms = [before_mixer, after_mixer, before_ffn, after_ffn, mixer_sum, ffn_sum];
         within("the feed-forward size", layer.ffn.dim, file)?;
         usable("the scale of residuals", layer.residual_scale, file)?;
         match &layer.mixer {

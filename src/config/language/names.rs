@@ -5,14 +5,27 @@ use super::layout::TensorLayout;
 use super::rope;
 
 /// Names that models ask for once: after it comes `.weight` or `.bias`.
-const ONCE: [&str; 4] = ["token_embd", "position_embd", "output_norm", "output"];
+const ONCE: [&str; 10] = [
+    "token_embd",
+    "position_embd",
+    "token_types",
+    "token_embd_norm",
+    "output_norm",
+    "output",
+    "attn_rel_b",
+    "cls",
+    "cls.norm",
+    "cls.output",
+];
 
 /// Names that models ask for in each layer, after `blk.N.`.
-const LAYER: [&str; 20] = [
+const LAYER: [&str; 24] = [
     "attn_norm",
     "post_attention_norm",
     "ffn_norm",
     "post_ffw_norm",
+    "attn_output_norm",
+    "layer_output_norm",
     "attn_q",
     "attn_k",
     "attn_v",
@@ -22,9 +35,11 @@ const LAYER: [&str; 20] = [
     "attn_gate",
     "attn_sinks",
     "attn_output",
+    "attn_rel_b",
     "ffn_gate",
     "ffn_up",
     "ffn_gate_up",
+    "ffn_up_gate",
     "ffn_down",
     "shortconv.in_proj",
     "shortconv.conv",
@@ -32,10 +47,11 @@ const LAYER: [&str; 20] = [
 ];
 
 /// Names that most families publish: of the whole model's tensors or, after the layer's number, of a layer's.
-const USUAL: [(&str, &str); 16] = [
+const USUAL: [(&str, &str); 17] = [
     ("embed_tokens", "token_embd"),
     ("norm", "output_norm"),
     ("lm_head", "output"),
+    ("score", "cls.output"),
     ("input_layernorm", "attn_norm"),
     ("self_attn.q_proj", "attn_q"),
     ("self_attn.k_proj", "attn_k"),
@@ -61,9 +77,14 @@ pub(super) fn canonical(family: &ModelFamily, name: &str) -> Option<(String, Ten
         return Some((name.to_string(), TensorLayout::AsIs));
     }
     let (stem, kind) = name.rsplit_once('.')?;
-    if !matches!(kind, "weight" | "bias") {
-        return None;
-    }
+    // Some of the oldest files call a norm's weights gamma and beta.
+    let kind = match kind {
+        "weight" | "gamma" => "weight",
+        "bias" | "beta" => "bias",
+        _ => return None,
+    };
+    // Files of models that also write have the encoder's layers apart.
+    let stem = stem.strip_prefix("enc.").unwrap_or(stem);
     let translated = |stem: &str| family.gguf_tensors.iter().find(|t| t.0 == stem).map(|t| t.1);
     if let Some((layer, stem)) = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
         let to = translated(stem).or_else(|| LAYER.into_iter().find(|&s| s == stem))?;
@@ -81,7 +102,8 @@ pub(super) fn canonical(family: &ModelFamily, name: &str) -> Option<(String, Ten
     let own = family.tensors.iter().find(|t| t.0 == stem).copied();
     let usual = || USUAL.into_iter().find(|t| t.0 == stem).map(|t| (t.0, t.1, TensorLayout::AsIs));
     let (_, to, layout) = own.or_else(usual)?;
-    if ONCE.contains(&to) != layer.is_none() {
+    let places = if layer.is_some() { &LAYER[..] } else { &ONCE[..] };
+    if !places.contains(&to) {
         return None;
     }
     // A bias has one dimension: nothing to transpose.

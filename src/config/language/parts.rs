@@ -76,6 +76,8 @@ impl Keys<'_> {
             scale: (key_dim as f64).powf(-0.5) as f32,
             soft_cap: None,
             window: None,
+            both_ways: false,
+            relative_bias: None,
             rope: Some(0),
             qk_norm: None,
             value_norm: None,
@@ -112,12 +114,11 @@ impl Keys<'_> {
 
     /// Describes a gated feed-forward network with SiLU, with biases if `bias`; in GGUF if they are there.
     pub fn ffn(&self, bias: bool) -> Result<FfnConfig> {
-        Ok(FfnConfig {
-            dim: self.needed("intermediate_size")?,
-            activation: self.activation("hidden_act", &[FfnActivation::Silu])?,
-            gated: true,
-            bias: self.bias("ffn_up", bias),
-        })
+        Ok(FfnConfig::gated(
+            self.needed("intermediate_size")?,
+            self.activation("hidden_act", &[FfnActivation::Silu])?,
+            self.bias("ffn_up", bias),
+        ))
     }
 
     /// Returns the width of a GGUF file's first feed-forward network, whatever its settings say.
@@ -130,7 +131,7 @@ impl Keys<'_> {
         &self,
         layers: Vec<LayerConfig>,
         mut ropes: Vec<Rope>,
-        output_norm: NormConfig,
+        output_norm: impl Into<Option<NormConfig>>,
     ) -> Result<LanguageConfig> {
         let rope = |layer: &LayerConfig| match &layer.mixer {
             MixerConfig::Attention(a) => a.rope,
@@ -147,7 +148,10 @@ impl Keys<'_> {
             ropes,
             embedding_scale: 1.0,
             learned_positions: None,
-            output_norm: Some(output_norm),
+            position_offset: 0,
+            token_types: None,
+            embedding_norm: None,
+            output_norm: output_norm.into(),
             tied: self.tied()?,
             output_bias: false,
             logit_scale: 1.0,
@@ -172,7 +176,13 @@ pub(super) fn post_norm(norm: NormConfig, mixer: MixerConfig, ffn: FfnConfig) ->
 /// Describes a layer that norms both what goes into mixer and feed-forward network and what comes out.
 pub(super) fn sandwich(norm: NormConfig, mixer: MixerConfig, ffn: FfnConfig) -> LayerConfig {
     let one = Some(norm);
-    let norms = Norms { before_mixer: one, after_mixer: one, before_ffn: one, after_ffn: one };
+    let norms = Norms { before_mixer: one, after_mixer: one, before_ffn: one, after_ffn: one, ..Norms::default() };
+    LayerConfig { norms, ..pre_norm(norm, mixer, ffn) }
+}
+
+/// Describes a layer that norms the stream after each addition.
+pub(super) fn sum_norm(norm: NormConfig, mixer: MixerConfig, ffn: FfnConfig) -> LayerConfig {
+    let norms = Norms { mixer_sum: Some(norm), ffn_sum: Some(norm), ..Norms::default() };
     LayerConfig { norms, ..pre_norm(norm, mixer, ffn) }
 }
 

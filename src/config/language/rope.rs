@@ -71,6 +71,11 @@ pub enum RopeScaling {
         /// The factor on cosine and sine, whatever the length.
         attention_factor: f64,
     },
+    /// "NTK-aware" scaling as GTE's own code has it: a larger base, and a division besides.
+    Ntk {
+        /// The growth of the base.
+        factor: f64,
+    },
     /// Only the share `share` of all pairs turns, the fastest ones; the pairs lie as if all did.
     Proportional {
         /// The share, from 0 to 1.
@@ -94,6 +99,11 @@ impl Rope {
         let plain = (0..self.dims / 2).map(|i| self.base.powf(-((2 * i) as f64 / self.dims as f64)));
         match &self.scaling {
             RopeScaling::None => (plain.map(|f| f as f32).collect(), 1.0),
+            RopeScaling::Ntk { factor } => {
+                let (base, dims) = (self.base * factor, self.dims as f64);
+                let by = factor.powf(2.0 / dims);
+                ((0..self.dims / 2).map(|i| (base.powf(-((2 * i) as f64 / dims)) / by) as f32).collect(), 1.0)
+            }
             RopeScaling::Linear { factor } => (plain.map(|f| (f / factor) as f32).collect(), 1.0),
             RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
                 let stretch = |f: f64| {
@@ -220,7 +230,9 @@ impl Rope {
                 require((0.0..=1.0).contains(&share), "the share of rotated pairs")?;
                 require(positive(factor), "the rope factor")
             }
-            RopeScaling::Linear { factor } => require(positive(factor), "the rope factor"),
+            RopeScaling::Linear { factor } | RopeScaling::Ntk { factor } => {
+                require(positive(factor), "the rope factor")
+            }
             RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
                 require(positive(factor), "the rope factor")?;
                 require(positive(low_freq_factor) && high_freq_factor.is_finite(), "the rope's low_freq_factor")?;

@@ -91,6 +91,7 @@ impl<'a> Settings<'a> {
                     },
                 }
             }
+            "ntk" if self.allowed(&kind) => RopeScaling::Ntk { factor: number("factor")? },
             "proportional" if self.allowed(&kind) => {
                 RopeScaling::Proportional { share: self.share()?, factor: self.number("factor")?.unwrap_or(1.0) }
             }

@@ -1,7 +1,7 @@
 //! The place where a mixer runs: the step's state, and rotations.
 
 use crate::config::language::Rope;
-use crate::gpu::{Buffer, Gpu, Region};
+use crate::gpu::{Buffer, Gpu, Region, Weight};
 use crate::ops::{Rotation, turns};
 use std::rc::Rc;
 
@@ -14,6 +14,17 @@ pub(in crate::models) struct At<'a> {
     pub bound: Option<&'a Region>,
     /// The rotations that layers name.
     pub rotations: &'a [RopeTable],
+    /// Rows are whole sequences, one after the other; otherwise those that follow what the state holds.
+    pub packed: Option<PackedRows<'a>>,
+}
+
+/// What layers with biases of scores read, where rows are whole sequences.
+#[derive(Clone, Copy)]
+pub(in crate::models) struct PackedRows<'a> {
+    /// The biases.
+    pub relative: Option<&'a Weight>,
+    /// The word of the step's state where the buckets of distances stand.
+    pub buckets: usize,
 }
 
 /// A rotation's frequencies on the GPU.

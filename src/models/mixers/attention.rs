@@ -1,10 +1,10 @@
-//! Attention to the positions before.
+//! Attention to other positions.
 
-use super::at::At;
+use super::at::{At, PackedRows};
 use crate::config::language::{AttentionConfig, AttentionGate, NormKind};
 use crate::gpu::Weight;
 use crate::load::Weights;
-use crate::ops::{Attention, HeadGate, HeadNorm, Input, KvLayer, Linear, Product};
+use crate::ops::{Attention, HeadGate, HeadNorm, Input, KvLayer, Linear, Packed, Product, Relative};
 use crate::{Error, Result};
 
 /// Elements of the largest head that kernels take.
@@ -108,6 +108,16 @@ impl AttentionMixer {
             kv,
             appends: c.shares.is_none(),
             state: at.state,
+            packed: at.packed.map(|rows| self.packed(rows)),
+        }
+    }
+
+    fn packed<'a>(&self, rows: PackedRows<'a>) -> Packed<'a> {
+        let c = &self.config;
+        let relative = c.relative_bias.zip(rows.relative);
+        Packed {
+            ahead: if c.both_ways { c.window.map(|w| w - 1) } else { Some(0) },
+            relative: relative.map(|(r, biases)| Relative { biases, buckets: rows.buckets, reach: r.reach }),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::config::language::MixerConfig;
 use crate::load::Weights;
 use crate::ops::{Input, Product};
-pub(super) use at::{At, RopeTable};
+pub(super) use at::{At, PackedRows, RopeTable};
 use attention::AttentionMixer;
 use short_conv::ShortConvMixer;
 

@@ -28,12 +28,7 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
 
 /// Describes a feed-forward network whose gate goes through GELU.
 pub(super) fn tanh(k: &Keys) -> Result<FfnConfig> {
-    Ok(FfnConfig {
-        dim: k.needed("intermediate_size")?,
-        activation: FfnActivation::GeluTanh,
-        gated: true,
-        bias: k.bias("ffn_up", false),
-    })
+    Ok(FfnConfig::gated(k.needed("intermediate_size")?, FfnActivation::GeluTanh, k.bias("ffn_up", false)))
 }
 
 /// Returns the factor of the embeddings.

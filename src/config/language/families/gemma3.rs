@@ -7,7 +7,7 @@ use crate::config::language::parts::sandwich;
 
 pub(super) const GEMMA3: ModelFamily = ModelFamily {
     name: "gemma3",
-    gguf: &["gemma3"],
+    gguf: &["gemma3", "gemma-embedding"],
     model_types: &["gemma3", "gemma3_text"],
     classes: &["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
     tensors: super::gemma2::NORMS,
@@ -21,9 +21,6 @@ pub(super) const GEMMA3: ModelFamily = ModelFamily {
 };
 
 fn read(k: &Keys) -> Result<LanguageConfig> {
-    if k.flag("use_bidirectional_attention")? {
-        return Err(k.unsupported("attention to later positions is not supported; choose a model that writes text"));
-    }
     let (norm, mut attention) = (k.rms_plus_one()?, k.attention()?);
     k.activation("hidden_activation", &[FfnActivation::GeluTanh])?;
     let base = k.number("rope_local_base_freq")?.unwrap_or(1e4);
@@ -31,7 +28,13 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
     attention.soft_cap = k.cap("attn_logit_softcapping")?;
     attention.scale = super::gemma2::scale(k, 62, attention.key_dim, attention.heads)?;
     attention.qk_norm = Some(QkNorm { norm, whole_row: false, after_rope: false });
-    let windows = k.windows(k.window()?, k.n_layers()?, |i| i % 6 != 5)?;
+    // Models that read whole texts share their window among both sides.
+    attention.both_ways = match k.gguf_architecture() {
+        Some(architecture) => architecture == "gemma-embedding",
+        None => k.flag("use_bidirectional_attention")?,
+    };
+    let window = k.window()?.map(|w| if attention.both_ways { w / 2 + 1 } else { w });
+    let windows = k.windows(window, k.n_layers()?, |i| i % 6 != 5)?;
     let ffn = tanh(k)?;
     let layer = |w: Option<usize>| sandwich(norm, attention.turned(w, Some(w.is_some().into())), ffn);
     let model = k.model(windows.into_iter().map(layer).collect(), ropes, norm)?;

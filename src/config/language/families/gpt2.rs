@@ -50,7 +50,7 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
         None => k.needed("hidden_size")?.saturating_mul(4),
     };
     let activation = k.activation("activation_function", &ANY)?;
-    let ffn = FfnConfig { dim, activation, gated: false, bias: k.bias("ffn_up", true) };
+    let ffn = FfnConfig::plain(dim, activation, k.bias("ffn_up", true));
     let layer = |i: usize| -> LayerConfig {
         let mut attention = attention.clone();
         attention.scale /= if by_layer { (i + 1) as f32 } else { 1.0 };

@@ -32,7 +32,7 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
     let known = [&[FfnActivation::Gelu], &ANY[..]].concat();
     let activation = k.activation("hidden_act", &known)?;
     let dim = k.needed("intermediate_size")?;
-    let ffn = FfnConfig { dim, activation, gated: false, bias: k.bias("ffn_up", true) };
+    let ffn = FfnConfig::plain(dim, activation, k.bias("ffn_up", true));
     let parallel = k.flag_or("use_parallel_residual", true)?;
     let layer = LayerConfig { parallel, ..pre_norm(norm, attention.windowed(None), ffn) };
     k.model(vec![layer; k.n_layers()?], vec![rope], norm)

@@ -1,5 +1,6 @@
 //! The particulars of each family of language models: a file for each, and a line in [`FAMILIES`].
 
+mod bert;
 mod cohere;
 mod cohere2;
 mod ernie4_5;
@@ -12,13 +13,16 @@ mod gpt2;
 mod gpt_neox;
 mod granite;
 mod granitemoehybrid;
+mod gte;
 mod hunyuan_v1_dense;
 mod lfm2;
 mod lfm3;
 mod llama;
 mod ministral3;
 mod mistral;
+mod modernbert;
 mod nemotron;
+mod nomic_bert;
 mod olmo;
 mod olmo2;
 mod olmo3;
@@ -31,11 +35,12 @@ mod seed_oss;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod t5;
 
 use super::keys::ModelFamily;
 
 /// Every family, in the order in which errors name them.
-pub(super) static FAMILIES: [&ModelFamily; 30] = [
+pub(super) static FAMILIES: [&ModelFamily; 38] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
@@ -66,6 +71,14 @@ pub(super) static FAMILIES: [&ModelFamily; 30] = [
     &gpt_neox::GPT_NEOX,
     &phi::PHI,
     &nemotron::NEMOTRON,
+    &bert::BERT,
+    &bert::ROBERTA,
+    &bert::MPNET,
+    &bert::DISTILBERT,
+    &modernbert::MODERNBERT,
+    &nomic_bert::NOMIC_BERT,
+    &gte::GTE,
+    &t5::T5,
 ];
 
 #[cfg(test)]

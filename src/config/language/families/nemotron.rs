@@ -26,6 +26,6 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
     let known = [&[FfnActivation::ReluSquared], &ANY[..]].concat();
     let activation = k.activation("hidden_act", &known)?;
     let bias = k.bias("ffn_up", k.flag("mlp_bias")?);
-    let ffn = FfnConfig { dim: k.needed("intermediate_size")?, activation, gated: false, bias };
+    let ffn = FfnConfig::plain(k.needed("intermediate_size")?, activation, bias);
     k.model(vec![pre_norm(norm, attention.windowed(None), ffn); k.n_layers()?], vec![rope], norm)
 }

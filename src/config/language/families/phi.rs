@@ -29,7 +29,7 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
     let rope = k.rope(attention.key_dim)?;
     let dim = k.ffn_width().map_or_else(|| k.needed("intermediate_size"), Ok)?;
     let activation = k.activation("hidden_act", &ANY)?;
-    let ffn = FfnConfig { dim, activation, gated: false, bias: k.bias("ffn_up", true) };
+    let ffn = FfnConfig::plain(dim, activation, k.bias("ffn_up", true));
     let model = k.model(vec![parallel(norm, attention.windowed(None), ffn); k.n_layers()?], vec![rope], norm)?;
     Ok(LanguageConfig { output_bias: true, ..model })
 }

@@ -2,6 +2,7 @@
 
 pub(super) use crate::Result;
 pub(super) use crate::config::language::config::LanguageConfig;
+pub(super) use crate::config::language::embedding::{ClassifierConfig, HeadActivation, Pooling};
 pub(super) use crate::config::language::keys::{Keys, ModelFamily, Pairs};
 pub(super) use crate::config::language::layout::TensorLayout;
 
@@ -13,6 +14,7 @@ pub(super) const PLAIN: ModelFamily = ModelFamily {
     gguf: &[],
     model_types: &[],
     classes: &[],
+    encoder: false,
     pairs: Pairs::Halves,
     prefix: "model.",
     layers: "layers.",
@@ -22,7 +24,18 @@ pub(super) const PLAIN: ModelFamily = ModelFamily {
     ropes: &[],
     defaults: "{}",
     read,
+    classifier,
 };
+
+/// Describes a score of the last token alone, as decoders give it.
+fn classifier(_: &Keys) -> Result<ClassifierConfig> {
+    Ok(ClassifierConfig { pooling: Pooling::Last, dense: None, norm: None, bias: false })
+}
+
+/// Describes a score of the first token, with a linear layer before the last one.
+pub(super) fn first_token(activation: HeadActivation) -> ClassifierConfig {
+    ClassifierConfig { pooling: Pooling::First, dense: Some((activation, true)), norm: None, bias: true }
+}
 
 /// Reads the layers as Llama has them.
 pub(super) fn read(k: &Keys) -> Result<LanguageConfig> {

@@ -20,12 +20,8 @@ pub(super) const STARCODER2: ModelFamily = ModelFamily {
 fn read(k: &Keys) -> Result<LanguageConfig> {
     let biased = k.flag("use_bias")?;
     let (norm, attention) = (k.layer_norm(true)?, k.attention_biased(biased, biased)?);
-    let ffn = FfnConfig {
-        dim: k.needed("intermediate_size")?,
-        activation: k.activation("hidden_act", &ANY)?,
-        gated: false,
-        bias: k.bias("ffn_up", biased),
-    };
+    let ffn =
+        FfnConfig::plain(k.needed("intermediate_size")?, k.activation("hidden_act", &ANY)?, k.bias("ffn_up", biased));
     let rope = k.rope(attention.key_dim)?;
     let layers = vec![pre_norm(norm, attention.windowed(k.window()?), ffn); k.n_layers()?];
     k.model(layers, vec![rope], norm)
