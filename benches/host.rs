@@ -5,17 +5,6 @@
 //! wgpu checks here what the browser would check in a process of its own: in a tab a token costs less. Host times there are
 //! printed by `npm test -- web`.
 
-#[allow(dead_code)] // this needs but a part of what the tests of models do
-#[path = "../tests/models/case.rs"]
-mod case;
-#[allow(dead_code)]
-#[path = "../tests/models/folder.rs"]
-mod folder;
-#[allow(dead_code, unused_imports)]
-#[path = "../tests/models/weights.rs"]
-mod weights;
-
-use case::Case;
 use inkstone::gpu::{Family, Gpu, GpuOptions};
 use inkstone::language::{GenerateOptions, LanguageModel, LoadOptions};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
@@ -24,6 +13,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Instant;
+use support::models::case::Case;
+use support::models::folder;
 
 const LAYERS: usize = 30;
 /// Tokens of an answer.

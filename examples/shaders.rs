@@ -10,14 +10,10 @@
 //!        "bindings": ["read", "write", ...],              the storage buffers of group 0
 //!        "params": true }]                                whether group 1 has a uniform buffer
 
-#[path = "../tests/common/gpu.rs"]
-mod gpu;
-#[path = "../tests/common/variants.rs"]
-mod variants;
-
 use inkstone::gpu::{Access, Variant};
 use serde_json::{Map, Value, json};
 use std::path::Path;
+use support::{gpu, variants};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -3,28 +3,15 @@
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another.
 
-#![allow(dead_code)] // what other test binaries use of the shared modules
+mod autoencoder {
+    mod bands;
+    mod cost;
+    pub mod load;
+}
 
-#[path = "autoencoder/bands.rs"]
-mod bands;
-#[path = "images/case.rs"]
-mod case;
-#[path = "autoencoder/cost.rs"]
-mod cost;
-#[path = "images/folder.rs"]
-mod folder;
-#[path = "images/formula.rs"]
-mod formula;
-#[path = "common/gpu.rs"]
-mod gpu;
-#[path = "autoencoder/load.rs"]
-mod load;
-#[path = "images/weights.rs"]
-mod weights;
-
-use case::{Model, Run};
-use gpu::each_setup;
-use load::Loaded;
+use autoencoder::load::{self, Loaded};
+use support::gpu::each_setup;
+use support::images::case::{Model, Run};
 
 /// Every golden model that has runs of an autoencoder.
 const MODELS: [&str; 7] = ["vae_sd1", "vae_flux", "vae_plain", "vae_tiny", "vae_tiny_odd", "vae_sd1_f16", "emoji"];

@@ -4,22 +4,6 @@
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another.
 
-#[allow(dead_code)] // this needs but a part of what the tests of models do
-#[path = "models/case.rs"]
-mod case;
-#[allow(dead_code)]
-#[path = "models/folder.rs"]
-mod folder;
-#[allow(dead_code)]
-#[path = "models/gguf.rs"]
-mod gguf;
-#[allow(dead_code)]
-#[path = "models/weights.rs"]
-mod weights;
-
-use case::{Case, count};
-use folder::Files;
-use gguf::Without;
 use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
 use inkstone::language::{GenerateOptions, GenerationResult, LanguageModel, LoadOptions};
 use inkstone::load::{Abort, MemoryFiles, Phase, Progress, Quantize};
@@ -27,6 +11,9 @@ use pollster::block_on;
 use std::cell::Cell;
 use std::ops::Sub;
 use std::rc::Rc;
+use support::models::case::{Case, count};
+use support::models::folder::{self, Files};
+use support::models::gguf::{self, Without};
 
 /// Positions of the caches.
 const CONTEXT: usize = 1200;

@@ -1,30 +1,20 @@
 //! Files from elsewhere: what they say is understood, and what is wrong with them is an error. Never a panic, never an
 //! allocation that the size of the file does not justify.
 
-#[path = "formats/build.rs"]
-mod build;
-#[path = "formats/config.rs"]
-mod config;
-#[path = "formats/config_gguf.rs"]
-mod config_gguf;
-#[path = "formats/diffusion.rs"]
-mod diffusion;
-#[path = "formats/diffusion_fuzz.rs"]
-mod diffusion_fuzz;
-#[path = "formats/diffusion_ldm.rs"]
-mod diffusion_ldm;
-#[path = "formats/diffusion_lora.rs"]
-mod diffusion_lora;
-#[path = "formats/families.rs"]
-mod families;
-#[path = "formats/fuzz.rs"]
-mod fuzz;
-#[path = "formats/gguf.rs"]
-mod gguf;
-#[path = "formats/rope.rs"]
-mod rope;
-#[path = "formats/safetensors.rs"]
-mod safetensors;
+mod formats {
+    mod build;
+    mod config;
+    mod config_gguf;
+    mod diffusion;
+    mod diffusion_fuzz;
+    mod diffusion_ldm;
+    mod diffusion_lora;
+    mod families;
+    mod fuzz;
+    mod gguf;
+    mod rope;
+    mod safetensors;
+}
 
 /// An allocator that knows, per thread, how many bytes are held and how many were at most.
 mod memory {

@@ -1,30 +1,16 @@
 //! Generations: what ends them, how they are sampled, what they reuse, and what happens when the context is full.
 
-#[allow(dead_code)]
-#[path = "models/case.rs"]
-mod case;
-#[allow(dead_code)]
-#[path = "models/folder.rs"]
-mod folder;
-#[allow(dead_code)]
-#[path = "models/run.rs"]
-mod run;
-#[path = "common/tolerance.rs"]
-mod tolerance;
-#[allow(dead_code)]
-#[path = "models/weights.rs"]
-mod weights;
-
-use case::Case;
 use inkstone::Error;
 use inkstone::gpu::{Family, Gpu, GpuOptions};
 use inkstone::language::{FinishReason, GenerateOptions, GenerationResult, LanguageModel, OnOverflow, Stop};
 use inkstone::load::{Abort, MemoryFiles};
 use pollster::block_on;
-use run::{Bench, generate, logits};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use support::models::case::Case;
+use support::models::folder;
+use support::models::run::{self, Bench, generate, logits};
 
 const TEMPLATE: &str = "{% for m in messages %}{{ m.role | upper }}:{{ m.content }};{% endfor %}";
 

@@ -3,39 +3,21 @@
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another.
 
-#![allow(dead_code)] // what other test binaries use of the shared modules
+mod images {
+    mod adapters;
+    mod calls;
+    mod counts;
+    mod layouts;
+    mod memory;
+    mod paint;
+    mod parts;
+    mod tiny;
+    mod trouble;
+}
 
-#[path = "images/adapters.rs"]
-mod adapters;
-#[path = "images/calls.rs"]
-mod calls;
-#[path = "images/case.rs"]
-mod case;
-#[path = "images/counts.rs"]
-mod counts;
-#[path = "images/folder.rs"]
-mod folder;
-#[path = "images/formula.rs"]
-mod formula;
-#[path = "common/gpu.rs"]
-mod gpu;
-#[path = "images/layouts.rs"]
-mod layouts;
-#[path = "images/memory.rs"]
-mod memory;
-#[path = "images/paint.rs"]
-mod paint;
-#[path = "images/parts.rs"]
-mod parts;
-#[path = "images/tiny.rs"]
-mod tiny;
-#[path = "images/trouble.rs"]
-mod trouble;
-#[path = "images/weights.rs"]
-mod weights;
-
-use case::Model;
 use std::collections::BTreeSet;
+use support::images::case::{self, Model};
+use support::images::folder;
 
 /// What stands in the golden files is whole: a test that reads less, or something else, shows here.
 #[test]

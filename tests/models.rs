@@ -2,40 +2,22 @@
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another, `INKSTONE_TIER` lowers what is used of it.
 
-#[path = "models/bad.rs"]
-mod bad;
-#[path = "models/case.rs"]
-mod case;
-#[path = "models/decode.rs"]
-mod decode;
-#[path = "models/families.rs"]
-mod families;
-#[path = "models/family_gguf.rs"]
-mod family_gguf;
-#[path = "models/folder.rs"]
-mod folder;
-#[path = "models/gguf.rs"]
-mod gguf;
-#[path = "models/quantize.rs"]
-mod quantize;
-#[path = "models/quantized.rs"]
-mod quantized;
-#[path = "models/run.rs"]
-mod run;
-#[path = "models/smollm2.rs"]
-mod smollm2;
-#[path = "models/taps.rs"]
-mod taps;
-#[path = "common/tolerance.rs"]
-mod tolerance;
-#[path = "models/weights.rs"]
-mod weights;
+mod models {
+    mod bad;
+    mod decode;
+    mod families;
+    mod quantize;
+    mod quantized;
+    mod smollm2;
+    mod taps;
+}
 
-use case::Case;
-use folder::Files;
-use gguf::Without;
-use run::{Bench, logits};
-use weights::Stored;
+use support::models::case::Case;
+use support::models::folder::{self, Files};
+use support::models::gguf::{self, Without};
+use support::models::run::{self, Bench, logits};
+use support::models::weights::Stored;
+use support::tolerance;
 
 /// Every case that a folder of safetensors can hold, with the number of files to deal its weights out to.
 const FOLDERS: [(&str, usize); 25] = [

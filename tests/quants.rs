@@ -3,15 +3,12 @@
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another.
 
-#[path = "common/tolerance.rs"]
-mod tolerance;
-
 use inkstone::dtype::DType;
 use inkstone::gpu::{Batch, Buffer, Family, Gpu, GpuOptions, Graph, Kept, Plan, Region, Weight, WeightStore};
 use inkstone::load::repack::{self, planes, repack};
 use inkstone::shape::Shape;
 use std::rc::Rc;
-use tolerance::{Tolerance, check};
+use support::tolerance::{Tolerance, check};
 
 /// Rows of every golden matrix.
 const ROWS: usize = 9;

@@ -1,12 +1,11 @@
 //! Samplers and noise against diffusers and torch, whose numbers are in `scheduler/golden` (`tools/golden/scheduler.py`
 //! wrote them).
 
-#[path = "scheduler/noise.rs"]
-mod noise;
-#[path = "scheduler/programs.rs"]
-mod programs;
-#[path = "scheduler/runs.rs"]
-mod runs;
+mod scheduler {
+    mod noise;
+    mod programs;
+    mod runs;
+}
 
 /// The numbers of a golden file.
 fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -1,18 +1,16 @@
 //! Every variant of every kernel in naga, natively and Firefox's shader compiler: valid, and the same on the Rust side.
 //! (tests/tint.test.mjs asks Chromium's.) The checks themselves are checked at the end: what they look for is put in.
 
-#[path = "common/gpu.rs"]
-mod gpu;
-#[path = "shaders/reflect.rs"]
-mod reflect;
-#[path = "common/variants.rs"]
-mod variants;
+mod shaders {
+    pub mod reflect;
+}
 
 use inkstone::gpu::{Access, Field, Kernel, Part, Tier, Variant};
 use inkstone::ops::{KERNELS, parts};
-use reflect::faults;
+use shaders::reflect::faults;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use support::{gpu, variants};
 
 fn all() -> BTreeMap<String, Variant> {
     let gpus = gpu::with_every_variant();

@@ -1,10 +1,11 @@
 //! Tokenizers against the ids of llama.cpp and of Hugging Face's `tokenizers`, chat templates against `transformers`,
 //! and what happens with damaged files and any tokens at all.
 
-#[path = "common/assets.rs"]
-mod assets;
+mod text {
+    mod clip;
+    mod damage;
+}
 
-use assets::asset;
 use inkstone::Error;
 use inkstone::format::Parsed;
 use inkstone::format::gguf::{Gguf, Metadata};
@@ -13,11 +14,7 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-
-#[path = "text/clip.rs"]
-mod clip;
-#[path = "text/damage.rs"]
-mod damage;
+use support::assets::asset;
 
 const SEPARATOR: &str = "\n__ggml_vocab_test__\n";
 

@@ -1,24 +1,22 @@
 //! What the compiler does not check of ARCHITECTURE.md: the ladder and its invariants, budgets, habits. Each rule is a
 //! function from a file's path and text to what is wrong with it, so that it is shown here to find what it should.
 
-#[path = "tidy/circles.rs"]
-mod circles;
-#[path = "tidy/code.rs"]
-mod code;
-#[path = "tidy/docs.rs"]
-mod docs;
-#[path = "tidy/english.rs"]
-mod english;
-#[path = "tidy/habits.rs"]
-mod habits;
-#[path = "tidy/names.rs"]
-mod names;
+mod tidy {
+    pub mod circles;
+    pub mod code;
+    pub mod docs;
+    pub mod english;
+    pub mod habits;
+    pub mod names;
+    pub mod shared;
+}
 
-use circles::Modules;
-use code::{code, imports, words};
-use habits::{habits, phrases, sources};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tidy::circles::Modules;
+use tidy::code::{code, imports, words};
+use tidy::habits::{habits, phrases, sources};
+use tidy::{docs, english, names, shared};
 
 /// Every text file of the project by its path, but for what is made or fetched, and for golden data.
 fn files() -> BTreeMap<String, String> {
@@ -224,15 +222,23 @@ fn locks_name_public_registries_alone() {
     hold(sources);
 }
 
+/// The compiler warns of what a test binary does not use, but not of what a crate offers and nobody takes.
+#[test]
+fn what_tests_share_is_used() {
+    let files = files();
+    let found = shared::unused(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
 /// `linear_vec` is tested in tests/ops/linear_vec.rs or in tests/ops/linear.rs.
 #[test]
 fn every_kernel_has_its_cases() {
     let files = files();
     for kernel in inkstone::ops::KERNELS {
         let stems = kernel.name.match_indices('_').map(|(at, _)| &kernel.name[..at]).chain([kernel.name]);
-        let cases: Vec<String> = stems.map(|s| format!("tests/ops/{s}.rs")).filter(|f| files.contains_key(f)).collect();
+        let cases: Vec<&str> = stems.filter(|s| files.contains_key(&format!("tests/ops/{s}.rs"))).collect();
         assert!(!cases.is_empty(), "{} has no cases in tests/ops", kernel.name);
-        let listed = cases.iter().any(|f| files["tests/ops.rs"].contains(&f["tests/".len()..]));
+        let listed = cases.iter().any(|s| files["tests/ops.rs"].contains(&format!("    mod {s};\n")));
         assert!(listed, "tests/ops.rs runs none of {cases:?}");
     }
 }
@@ -394,6 +400,16 @@ fn the_rules_find_what_they_should() {
         "a private one",
     );
     wrong(named(&[("src/a.rs", "pub struct S;")]), "a shared name that is not");
+    let used = |text: &'static str, by: &'static str| {
+        shared::unused([("tests/support/a.rs", text), ("tests/support/b.rs", ""), ("tests/ops/c.rs", by)])
+    };
+    for text in
+        ["pub fn one() {}\nfn f() { one() }", "impl A {\n    pub const fn one() {}\n}", "pub const ONE: u32 = 1;"]
+    {
+        wrong(used(text, "// one ONE"), text);
+        right(used(text, "use support::a::{ONE, one};"), text);
+    }
+    right(used("pub mod one;\npub struct Two;\npub(super) fn two() {}\nfn three() {}", ""), "nothing for others");
     wrong(phrases("a.md", concat!("these are kept in ", "sync")), "a promise");
     wrong(phrases("a.json", concat!("see /wo", "rk/main")), "a path");
     wrong(phrases("a.rs", concat!("// TO", "DO: later")), "nobody's task");

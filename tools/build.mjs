@@ -62,7 +62,8 @@ async function compileCrate({ build }, toolchain, denyWarnings) {
   // Before the flags are made: they name the folders that the sources are fetched into.
   await run(toolchain.cargo, ["fetch", "--locked", "--quiet", "--target", build.target], { env });
   env.CARGO_ENCODED_RUSTFLAGS = [...build.rustflags, ...remapFlags(toolchain)].join("\x1f");
-  const args = ["build", "--locked", "--lib", "--target", build.target, "--profile", build.profile, ...toolchain.args];
+  const args = ["build", "--locked", "--package", "inkstone", "--lib", "--target", build.target];
+  args.push("--profile", build.profile, ...toolchain.args);
   if (build.features.length > 0) args.push("--features", build.features.join(","));
   if (!build["default-features"]) args.push("--no-default-features");
   await cargo(toolchain.cargo, args, env, denyWarnings);

@@ -46,7 +46,7 @@ const STAGES = {
     // Debian's second compiler has no clippy: there the compiler's own warnings are all that can be had.
     if (!setup.toolchain.linting) return single();
     const { build: recipe } = await readRecipe();
-    const args = ["clippy", "--locked", "--lib", "--target", recipe.target, "--", "-D", "warnings"];
+    const args = ["clippy", "--locked", "--package", "inkstone", "--lib", "--target", recipe.target, "--", "-D", "warnings"];
     return command("cargo", args, { CARGO_ENCODED_RUSTFLAGS: recipe.rustflags.join("\x1f") });
   },
   shaders: async () => {

@@ -1,9 +1,6 @@
 //! A picture that is made band by band is the one that is made at once.
 
-use crate::case::Model;
-use crate::formula;
-use crate::gpu::{each_choosing, open};
-use crate::load::{Loaded, worst};
+use super::load::{Loaded, worst};
 use inkstone::Error;
 use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::gpu::{Choice, Gpu, GpuOptions};
@@ -11,6 +8,9 @@ use inkstone::image::autoencoder::{Cost, ImageDecoder, ImageEncoder, Limits, dec
 use inkstone::load::Abort;
 use pollster::block_on;
 use std::rc::Rc;
+use support::gpu::{each_choosing, open};
+use support::images::case::Model;
+use support::images::formula;
 
 /// Bands change nothing but the order in which some sums are added up. Of results whose deviation is over 1, in its
 /// units.

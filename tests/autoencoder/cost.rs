@@ -1,12 +1,12 @@
 //! What decoding takes, said without a device.
 
-use crate::case::Model;
-use crate::gpu::open;
-use crate::load::Loaded;
+use super::load::Loaded;
 use inkstone::Error;
 use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::image::autoencoder::{ImageDecoder, ImageEncoder, Limits, decode_cost, encode_cost};
 use pollster::block_on;
+use support::gpu::open;
+use support::images::case::Model;
 
 const MIB: u64 = 1 << 20;
 

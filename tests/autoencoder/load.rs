@@ -1,7 +1,5 @@
 //! The autoencoder of a golden model, on a device.
 
-use crate::case::Model;
-use crate::folder::{Files, whole};
 use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::format::Parsed;
 use inkstone::format::safetensors::SafeTensors;
@@ -11,6 +9,8 @@ use inkstone::load::{Abort, MemoryFiles, Quantize, RowOrder, Stored, Tensors, We
 use inkstone::models::Vae;
 use pollster::block_on;
 use std::rc::Rc;
+use support::images::case::Model;
+use support::images::folder::{Files, whole};
 
 const WEIGHTS: &str = "vae/diffusion_pytorch_model.safetensors";
 

@@ -1,7 +1,7 @@
 //! What the metadata of a GGUF file means as a configuration, and which cannot be.
 
-use crate::build::*;
-use crate::config::{attention, each_rotated, each_window, flags, rope, sizes};
+use super::build::*;
+use super::config::{attention, each_rotated, each_window, flags, rope, sizes};
 use inkstone::config::language::{LanguageConfig, NormConfig, RopeScaling};
 use inkstone::dtype::DType;
 use inkstone::format::Parsed;

@@ -1,7 +1,7 @@
 //! The JSON files of a diffusers folder: published ones mean what diffusers takes them to mean; what is not supported is
 //! named; what cannot be is an error.
 
-use crate::diffusion_fuzz::{CLIP_G, CLIP_L, DPM, INDEX_SD, INDEX_XL, PNDM, UNET_SD, UNET_XL, VAE_SD, VAE_TINY};
+use super::diffusion_fuzz::{CLIP_G, CLIP_L, DPM, INDEX_SD, INDEX_XL, PNDM, UNET_SD, UNET_XL, VAE_SD, VAE_TINY};
 use inkstone::Result;
 use inkstone::config::diffusion::clip::{ClipActivation, ClipConfig};
 use inkstone::config::diffusion::index::{PipelineFamily, PipelineIndex};

@@ -1,9 +1,9 @@
 //! Files of image models, damaged: each gives a result or an error; what is accepted keeps its promises, and nothing is
 //! allocated that the size of the file does not justify.
 
-use crate::build::Random;
-use crate::diffusion::{clip, index, scheduler, unet, vae, with};
-use crate::diffusion_ldm::{checkpoint, tensor};
+use super::build::Random;
+use super::diffusion::{clip, index, scheduler, unet, vae, with};
+use super::diffusion_ldm::{checkpoint, tensor};
 use crate::{allowed, memory};
 use inkstone::config::diffusion::clip::ClipConfig;
 use inkstone::config::diffusion::index::PipelineIndex;

@@ -309,7 +309,7 @@ fn other_files_are_named() {
 /// A checkpoint that lacks tensors, or has them in other shapes, gives an error or a configuration; never a panic.
 #[test]
 fn damaged_checkpoints() {
-    let mut random = crate::build::Random(7);
+    let mut random = super::build::Random(7);
     let (mut refused, mut read) = (0, 0);
     for case in ["sd 1, small", "sdxl, small"] {
         let whole = checkpoint(case);

@@ -1,7 +1,7 @@
 //! LoRA files in every spelling: which weights they change, and which files are refused. The names of the original code
 //! are those of `ldm.json`, which diffusers wrote (see tools/golden/ldm.py).
 
-use crate::diffusion_ldm::{checkpoint, tensor};
+use super::diffusion_ldm::{checkpoint, tensor};
 use inkstone::Result;
 use inkstone::config::diffusion::ldm;
 use inkstone::config::diffusion::lora::{LoraPair, LoraPairs};

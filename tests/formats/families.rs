@@ -1,6 +1,6 @@
 //! What sets the families of language models apart: what they leave out, how they spell it, what they are refused for.
 
-use crate::config::{attention, each_rotated, each_window, flags, good, read, refused, rope, sizes, small};
+use super::config::{attention, each_rotated, each_window, flags, good, read, refused, rope, sizes, small};
 use inkstone::config::language::*;
 use inkstone::dtype::DType;
 use inkstone::format::TensorInfo;

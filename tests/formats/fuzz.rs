@@ -1,6 +1,6 @@
 //! Thousands of damaged files of each kind. Each gives a result or an error; what is accepted keeps its promises.
 
-use crate::build::*;
+use super::build::*;
 use crate::{allowed, memory};
 use inkstone::config::language::{LanguageConfig, MixerConfig};
 use inkstone::format::gguf::Gguf;
@@ -206,7 +206,7 @@ fn damaged_configuration_and_index() {
     fn index(bytes: &[u8]) -> Result<()> {
         ShardIndex::parse(bytes, "m.index.json").map(|index| assert!(!index.files().is_empty()))
     }
-    for (i, text) in crate::config::GOOD.iter().enumerate() {
+    for (i, text) in super::config::GOOD.iter().enumerate() {
         config(text.as_bytes()).unwrap();
         damage(text.as_bytes(), text.len(), 10_000, 10 + i as u64, config).report("damaged config.json");
     }

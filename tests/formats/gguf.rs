@@ -1,6 +1,6 @@
 //! GGUF: what is read from a good file, and which error each kind of bad one gives.
 
-use crate::build::*;
+use super::build::*;
 use inkstone::dtype::DType;
 use inkstone::format::Parsed;
 use inkstone::format::gguf::{Array, Gguf, Value};

@@ -1,6 +1,6 @@
 //! safetensors: headers and indexes, good and bad.
 
-use crate::build::*;
+use super::build::*;
 use inkstone::Result;
 use inkstone::dtype::DType;
 use inkstone::format::Parsed;

@@ -1,12 +1,12 @@
 //! LoRAs: what they add to the weights, at which scale, and that they can be taken off again.
 
-use crate::calls::{self, PROMPT, as_stored, files, latents, load, lora, paint, small, worst};
-use crate::case::Model;
-use crate::folder::Files;
-use crate::formula::normals;
-use crate::weights::{Stored, bytes, safetensors};
+use super::calls::{self, PROMPT, as_stored, files, latents, load, lora, paint, small, worst};
 use inkstone::image::{ImageLoadOptions, TextMemory};
 use serde_json::{Value, json};
+use support::images::case::Model;
+use support::images::folder::Files;
+use support::images::formula::normals;
+use support::images::weights::{Stored, bytes, safetensors};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 const TEXT: &str = "text_encoder/model.safetensors";
@@ -126,7 +126,7 @@ fn written(model: &Model, pairs: &[Pair]) -> Vec<u8> {
 
 /// The model's files with the LoRAs added to the weights: W + scale * alpha / rank * up down, in f64.
 fn merged(model: &Model, loras: &[(&[Pair], f64)]) -> Files {
-    let mut files = crate::folder::whole(model);
+    let mut files = support::images::folder::whole(model);
     for (path, how, tensors) in model.weights() {
         let mut all = Vec::new();
         for tensor in &tensors {
@@ -158,7 +158,7 @@ fn plain(gpu: &std::rc::Rc<inkstone::gpu::Gpu>, files: &Files, options: Value) -
 
 #[test]
 fn loras_paint_what_weights_merged_by_hand_paint() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = Model::read("sd1");
     let options = || small(json!({"steps": 4}));
     let without = plain(&gpu, &files("sd1"), options());
@@ -191,7 +191,7 @@ fn loras_paint_what_weights_merged_by_hand_paint() {
 /// Each pair by itself changes the picture: none stands for another, none is lost.
 #[test]
 fn every_pair_has_its_effect() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = Model::read("sd1");
     let without = plain(&gpu, &files("sd1"), small(json!({})));
     for pair in BY_KOHYA.into_iter().chain(BY_PEFT) {
@@ -207,7 +207,7 @@ fn every_pair_has_its_effect() {
 
 #[test]
 fn text_encoders_that_left_come_back_with_their_loras() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = Model::read("sd1");
     let pairs = || vec![lora("a.safetensors", &written(&model, &BY_KOHYA), 0.7)];
     let stays = load(&gpu, &files("sd1"), &as_stored(), pairs()).unwrap();
@@ -222,7 +222,7 @@ fn text_encoders_that_left_come_back_with_their_loras() {
 
 #[test]
 fn loras_that_do_not_fit_are_refused_and_the_model_stays_usable() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = Model::read("sd1");
     let good = written(&model, &BY_PEFT);
     let refused = |bytes: &[u8]| {

@@ -1,7 +1,5 @@
 //! Loading a folder of files and painting with it, in few words.
 
-use crate::case::Model;
-use crate::folder::Files;
 use inkstone::Result;
 use inkstone::gpu::Gpu;
 use inkstone::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Lora, Picture, Surroundings};
@@ -9,6 +7,8 @@ use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use serde_json::{Value, json};
 use std::rc::Rc;
+use support::images::case::Model;
+use support::images::folder::Files;
 
 /// The prompt of most tests.
 pub const PROMPT: &str = "a photo of a red fox in the snow";
@@ -69,5 +69,5 @@ pub fn worst(want: &[f32], got: &[f32]) -> f64 {
 
 /// A golden model's files.
 pub fn files(name: &str) -> Files {
-    crate::folder::whole(&Model::read(name))
+    support::images::folder::whole(&Model::read(name))
 }

@@ -1,6 +1,6 @@
 //! What a step asks of the device, counted: with the kernels that a GPU gets. Times are not asked about.
 
-use crate::calls::{PROMPT, as_stored, files, load};
+use super::calls::{PROMPT, as_stored, files, load};
 use inkstone::gpu::{Family, Gpu};
 use inkstone::image::{ImageInputs, ImageOptions, Surroundings};
 use inkstone::load::Abort;
@@ -17,7 +17,7 @@ fn counts(gpu: &Gpu) -> ([u64; 4], u64, u64, u64, u64) {
 
 #[test]
 fn a_step_creates_nothing_and_reads_nothing() {
-    let gpu = crate::gpu::open(None, Some(Family::Generic));
+    let gpu = support::gpu::open(None, Some(Family::Generic));
     for (name, size, sampler) in
         [("emoji", 32, "dpmpp_2m"), ("sd1", 40, "euler_a"), ("sdxl", 40, "ddim"), ("lcm", 40, "lcm")]
     {
@@ -62,7 +62,7 @@ fn a_step_creates_nothing_and_reads_nothing() {
 fn operations_of_a_step_are_those_that_torch_counts() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/images/flops.json");
     let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     for (name, want) in golden["step"].as_object().unwrap() {
         let model = load(&gpu, &files(name), &as_stored(), Vec::new()).unwrap();
         let side = &golden["side"];

@@ -1,12 +1,12 @@
 //! The same model in the other ways that repositories lay out their weights.
 
-use crate::case::Model;
-use crate::folder::{self, Files};
 use inkstone::gpu::Gpu;
 use inkstone::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use std::rc::Rc;
+use support::images::case::Model;
+use support::images::folder::{self, Files};
 
 /// The latents of the model's first picture, painted by this folder.
 fn latents(gpu: &Rc<Gpu>, model: &Model, files: Files, how: &str) -> Vec<f32> {
@@ -23,7 +23,7 @@ fn latents(gpu: &Rc<Gpu>, model: &Model, files: Files, how: &str) -> Vec<f32> {
 
 #[test]
 fn shards_and_half_precision_variants_are_the_same_model() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = Model::read("sd2_f16");
     let want = latents(&gpu, &model, folder::whole(&model), "in one file each");
     let golden = model.runs[0].result("latents").values;

@@ -1,6 +1,6 @@
 //! What pictures take on the GPU: what is said beforehand, what is said afterwards, and what is really there.
 
-use crate::calls::{PROMPT, as_stored, files, latents, load, paint, small};
+use super::calls::{PROMPT, as_stored, files, latents, load, paint, small};
 use inkstone::config::diffusion::{clip::ClipConfig, unet::UnetConfig, vae::VaeConfig};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Family, Gpu, Tier};
@@ -89,7 +89,7 @@ fn vae(scaling_factor: f64) -> VaeConfig {
 /// Real models' shapes at WebGPU's default limits, by the estimate that the picker uses: no weight is needed.
 #[test]
 fn published_models_fit_small_gpus() {
-    let gpu: Rc<Gpu> = crate::gpu::open(Some(Tier::Base), Some(Family::Generic));
+    let gpu: Rc<Gpu> = support::gpu::open(Some(Tier::Base), Some(Family::Generic));
     let before = live(&gpu);
     let open_clip =
         ClipConfig { dim: 1024, ffn_dim: 4096, n_heads: 16, n_layers: 23, projection_dim: None, ..clip_g() };
@@ -127,7 +127,7 @@ fn published_models_fit_small_gpus() {
 /// What was estimated, what `info` says and what the counters say are the same thing.
 #[test]
 fn the_emoji_model_takes_what_it_says() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let empty = live(&gpu);
     let model = load(&gpu, &files("emoji"), &as_stored(), Vec::new()).unwrap();
     let loaded = model.info().bytes;
@@ -160,7 +160,7 @@ fn the_emoji_model_takes_what_it_says() {
 
 #[test]
 fn text_encoders_leave_if_told_or_if_there_is_no_room() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let empty = live(&gpu);
     let all = files("emoji");
     let options = || json!({"steps": 1, "seed": 3, "guidanceScale": 3.0, "width": 32, "height": 32});
@@ -193,7 +193,7 @@ fn text_encoders_leave_if_told_or_if_there_is_no_room() {
 /// The small sizes that a test can afford, at real sizes' rule: never more than the budget, whatever is asked for.
 #[test]
 fn a_picture_that_does_not_fit_is_refused_and_the_next_one_is_painted() {
-    let gpu = crate::gpu::open(Some(Tier::Base), None);
+    let gpu = support::gpu::open(Some(Tier::Base), None);
     let model = load(&gpu, &files("sd1"), &as_stored(), Vec::new()).unwrap();
     let want = latents(&model, PROMPT, small(json!({})));
     let before = live(&gpu);

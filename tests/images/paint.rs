@@ -1,12 +1,12 @@
 //! Whole pipelines: every golden picture painted again.
 
-use crate::case::{Kept, Model, Run};
-use crate::{folder, formula};
 use inkstone::gpu::{Gpu, GpuOptions};
 use inkstone::image::{ImageInputs, ImageLoadOptions, ImageModel, ImageOptions, Picture, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
 use std::rc::Rc;
+use support::images::case::{Kept, Model, Run};
+use support::images::{folder, formula};
 
 /// The largest difference that a finished picture's latents may have to those of diffusers.
 const LATENTS: f64 = 1e-3;

@@ -1,10 +1,6 @@
 //! Text encoders and noise predictors by themselves, on every setup: each value that diffusers and transformers computed,
 //! and what rounding the weights costs.
 
-use crate::case::{Model, Run};
-use crate::folder::{self, Files};
-use crate::gpu::{download, each_choosing, each_setup, upload};
-use crate::weights::{self, Made, Stored};
 use inkstone::config::diffusion::{clip::ClipConfig, unet::UnetConfig};
 use inkstone::format::Parsed;
 use inkstone::format::safetensors::SafeTensors;
@@ -14,6 +10,10 @@ use inkstone::models::{Clip, ClipWant, Unet, UnetInput};
 use inkstone::ops::{Map, Rows};
 use pollster::block_on;
 use std::rc::Rc;
+use support::gpu::{download, each_choosing, each_setup, upload};
+use support::images::case::{Model, Run};
+use support::images::folder::{self, Files};
+use support::images::weights::{self, Made, Stored};
 
 /// Absolute: `rounding` of the golden files says that float32 itself takes a hundredth of it.
 const TOLERANCE: f64 = 1e-3;
@@ -260,7 +260,7 @@ fn round(row: &mut [f32], block: &[usize]) {
 /// that what eight bits lose is also compared with what they cannot but lose.
 #[test]
 fn rounded_weights_predict_nearly_the_same_noise() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     for model in models("unet") {
         let [(path, Stored::F32, tensors)] = &model.weights()[..] else { continue };
         let whole = folder::whole(&model);

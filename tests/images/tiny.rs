@@ -1,7 +1,6 @@
 //! A tiny autoencoder beside the model's own: for the finished picture, and for previews.
 
-use crate::calls::{PROMPT, as_stored, files, load, paint, small, worst};
-use crate::folder::Files;
+use super::calls::{PROMPT, as_stored, files, load, paint, small, worst};
 use inkstone::config::diffusion::vae::VaeConfig;
 use inkstone::format::Parsed;
 use inkstone::format::safetensors::SafeTensors;
@@ -15,6 +14,7 @@ use pollster::block_on;
 use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
+use support::images::folder::Files;
 
 const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
 
@@ -55,7 +55,7 @@ fn decoded(gpu: &Rc<Gpu>, latents: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
 
 #[test]
 fn the_tiny_autoencoder_paints_if_it_is_asked_to() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let of = |vae| load(&gpu, &together(), &ImageLoadOptions { vae, ..as_stored() }, Vec::new()).unwrap();
     let [full, tiny, auto] = [Autoencoder::Full, Autoencoder::Tiny, Autoencoder::Auto].map(of);
     let components = |m: &inkstone::image::ImageModel| m.info().components.contains(&"taesd".to_string());
@@ -74,7 +74,7 @@ fn the_tiny_autoencoder_paints_if_it_is_asked_to() {
 
 #[test]
 fn previews_are_made_by_the_tiny_autoencoder_if_it_is_there() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = load(&gpu, &together(), &as_stored(), Vec::new()).unwrap();
     let seen = RefCell::new(Vec::new());
     let hear = |s: ImageStep| seen.borrow_mut().push(s.preview);
@@ -106,7 +106,7 @@ fn previews_are_made_by_the_tiny_autoencoder_if_it_is_there() {
 
 #[test]
 fn a_tiny_autoencoder_that_is_not_there_or_of_another_model_is_said_so() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let wanted = ImageLoadOptions { vae: Autoencoder::Tiny, ..as_stored() };
     let refused =
         |files: &Files| load(&gpu, files, &wanted, Vec::new()).err().map(|e| (e.code(), e.to_string())).unwrap();

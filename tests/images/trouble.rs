@@ -1,7 +1,6 @@
 //! Bad input: each an error with its code that says what is wrong, and the next call works.
 
-use crate::calls::{PROMPT, as_stored, files, latents, load, paint, paint_from, small};
-use crate::folder::Files;
+use super::calls::{PROMPT, as_stored, files, latents, load, paint, paint_from, small};
 use inkstone::Result;
 use inkstone::image::{ImageInputs, ImageModel, ImageOptions, ImageStep, Surroundings};
 use inkstone::load::{Abort, MemoryFiles, Phase, Progress};
@@ -9,6 +8,7 @@ use pollster::block_on;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::rc::Rc;
+use support::images::folder::Files;
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
@@ -30,7 +30,7 @@ fn changed(files: &Files, file: &str, change: impl Fn(&mut Value)) -> Files {
 
 #[test]
 fn folders_with_something_wrong() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let whole = files("sd1");
     let without = |file: &str| {
         let mut files = whole.clone();
@@ -105,11 +105,11 @@ fn folders_with_something_wrong() {
 /// Cut anywhere and with any byte of a header turned: an error, or a model that paints something or says why not.
 #[test]
 fn damaged_weights_are_never_a_panic() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let whole = files("sd1");
     let bytes = &whole[UNET];
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize + 8;
-    let hash = crate::formula::hashes("damage");
+    let hash = support::images::formula::hashes("damage");
     let (mut refused, mut taken) = (0, 0);
     for i in 0..120 {
         let mut damaged = bytes.clone();
@@ -134,7 +134,7 @@ fn damaged_weights_are_never_a_panic() {
 
 #[test]
 fn options_with_something_wrong() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = load(&gpu, &files("sd1"), &as_stored(), Vec::new()).unwrap();
     let want = latents(&model, PROMPT, small(json!({})));
     let cases = [
@@ -193,7 +193,7 @@ fn options_with_something_wrong() {
 /// A model whose own sampler nobody here knows can still be painted with, by another.
 #[test]
 fn an_unknown_sampler_is_an_error_only_if_it_is_wanted() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let files = changed(&files("sd1"), "scheduler/scheduler_config.json", |j| j["_class_name"] = json!("TCDScheduler"));
     let model = load(&gpu, &files, &as_stored(), Vec::new()).unwrap();
     let mut options = small(json!({}));
@@ -229,7 +229,7 @@ impl Progress for Stopper {
 
 #[test]
 fn aborting_in_every_phase() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let whole = files("sd1");
     let empty = gpu.counters().live_bytes.get();
     for heard in [0, 1, 5, 40] {
@@ -265,7 +265,7 @@ fn aborting_in_every_phase() {
 /// A second call while the first is under way: refused at once, and the first one ends as if nothing had been.
 #[test]
 fn two_at_once() {
-    let gpu = crate::gpu::open(None, None);
+    let gpu = support::gpu::open(None, None);
     let model = load(&gpu, &files("sd1"), &as_stored(), Vec::new()).unwrap();
     let want = latents(&model, PROMPT, small(json!({})));
     let options = || ImageOptions::from_json(small(json!({}))).unwrap();

@@ -1,16 +1,16 @@
 //! Models that cannot be loaded: each gives the error that names its fault, leaves nothing on the GPU, and the next good
 //! model loads and computes as ever.
 
-use crate::case::Case;
-use crate::folder::{self, Files};
-use crate::gguf::{self, Without};
-use crate::run::Bench;
-use crate::weights::{Made, Stored, hash};
 use inkstone::Error;
 use inkstone::language::{GenerateOptions, GenerationResult, LanguageModel};
 use inkstone::load::Abort;
 use pollster::block_on;
 use serde_json::{Value, json};
+use support::models::case::Case;
+use support::models::folder::{self, Files};
+use support::models::gguf::{self, Without};
+use support::models::run::Bench;
+use support::models::weights::{Made, Stored, hash};
 
 /// The folder of a case with its config.json edited.
 fn edited(case: &Case, key: &str, value: Value) -> Files {

@@ -1,9 +1,5 @@
 //! One token at a time gives what all at once gives, whatever was in the cache before.
 
-use crate::case::Case;
-use crate::folder;
-use crate::run::{Bench, best, generate, logits, tolerance};
-use crate::tolerance::check;
 use inkstone::dtype::DType;
 use inkstone::gpu::{Buffer, Family, Gpu, GpuOptions, Graph, Tier, Weight, WeightStore};
 use inkstone::language::{GenerateOptions, GenerationResult, LanguageModel};
@@ -11,6 +7,10 @@ use inkstone::ops::RmsNorm;
 use inkstone::shape::Shape;
 use pollster::block_on;
 use std::rc::Rc;
+use support::models::case::Case;
+use support::models::folder;
+use support::models::run::{Bench, best, generate, logits, tolerance};
+use support::tolerance::check;
 
 /// Cases with all the kinds of attention there are: grouped, with biases, windows, norms of heads, no positions.
 const CASES: [&str; 7] =

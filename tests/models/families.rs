@@ -1,15 +1,15 @@
 //! Every family, against `transformers`: folders and GGUF files, one token at a time, and what is left of earlier calls where
 //! layers do not keep all positions.
 
-use crate::case::Case;
-use crate::decode::{compare, continued, letters};
-use crate::family_gguf;
-use crate::folder::{self, Files};
-use crate::run::{self, Bench, logits};
-use crate::tolerance::{Tolerance, compare as compare_logits};
+use super::decode::{compare, continued, letters};
 use inkstone::language::{FinishReason, GenerateOptions};
 use inkstone::load::{Abort, MemoryFiles};
 use pollster::block_on;
+use support::models::case::Case;
+use support::models::family_gguf;
+use support::models::folder::{self, Files};
+use support::models::run::{self, Bench, logits};
+use support::tolerance::{Tolerance, compare as compare_logits};
 
 /// Cases that are refused, in these words: their heads have norms with weights, or means, of their own.
 const REFUSED: [(&str, &str); 2] = [

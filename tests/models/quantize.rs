@@ -2,15 +2,15 @@
 //! as f32, the numbers that such blocks stand for; encoding and decoding here are loops of their own, after
 //! `gguf/quants.py` of the `gguf` package, in its order of operations.
 
-use crate::case::Case;
-use crate::folder::{self, Files};
-use crate::gguf::{self, Without};
-use crate::run::{Bench, logits};
-use crate::tolerance::{Tolerance, check, measure};
-use crate::weights::{Stored, rounded};
 use inkstone::language::{LanguageModel, LoadOptions};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
+use support::models::case::Case;
+use support::models::folder::{self, Files};
+use support::models::gguf::{self, Without};
+use support::models::run::{Bench, logits};
+use support::models::weights::{Stored, rounded};
+use support::tolerance::{Tolerance, check, measure};
 
 /// A number as f16 holds it.
 fn half(x: f32) -> f32 {

@@ -4,18 +4,18 @@
 //! The blocks are random bytes, but for their scales. What they stand for comes from the plain loops below, which are held
 //! to the numbers of the `gguf` package (`tests/quants/*.bin`); models of f32 weights are held to `transformers`.
 
-use crate::case::Case;
-use crate::decode::{compare, continued, letters};
-use crate::folder::Files;
-use crate::gguf::{self, Tensor, Without, gguf_name};
-use crate::run::{Bench, logits, tolerance};
-use crate::tolerance::{Tolerance, check};
-use crate::weights::{Made, Stored, hash, spread, tokens};
+use super::decode::{compare, continued, letters};
 use inkstone::gpu::{Gpu, GpuOptions};
 use inkstone::language::LanguageModel;
 use inkstone::load::MemoryFiles;
 use pollster::block_on;
 use serde_json::json;
+use support::models::case::Case;
+use support::models::folder::Files;
+use support::models::gguf::{self, Tensor, Without, gguf_name};
+use support::models::run::{Bench, logits, tolerance};
+use support::models::weights::{Made, Stored, hash, spread, tokens};
+use support::tolerance::{Tolerance, check};
 
 /// An encoding: its name, its number in GGUF files, weights and bytes of a block, where its scale is, and where the
 /// minimum is (if it has one) with the multiple of the scale that moves the middle of the values to zero.

@@ -2,14 +2,15 @@
 //!
 //! The file comes from `node tools/assets.mjs smollm2` (which keeps it in a cache), or `INKSTONE_SMOLLM2` says where it is.
 
-use crate::case;
-use crate::run::{Bench, best, generate, logits};
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::{Choice, Family, Tier};
 use inkstone::language::{FinishReason, GenerateOptions, LanguageModel};
 use inkstone::load::DiskFiles;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use support::assets::asset;
+use support::models::case;
+use support::models::run::{Bench, best, generate, logits};
+use support::tolerance::{Tolerance, check};
 
 /// A margin below this is a tie. Keys and values rounded to f16 move margins by up to `noise`, a quarter of it.
 const TIE: f64 = 0.05;
@@ -19,11 +20,7 @@ fn file() -> PathBuf {
     if let Some(path) = std::env::var_os("INKSTONE_SMOLLM2") {
         return path.into();
     }
-    let mut node = std::process::Command::new("node");
-    node.args(["tools/assets.mjs", "smollm2"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    let output = node.output().expect("Node.js fetches the demo model; or say where it is by INKSTONE_SMOLLM2");
-    assert!(output.status.success(), "the demo model: {}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    asset("smollm2")
 }
 
 fn ids(value: &Value) -> Vec<u32> {

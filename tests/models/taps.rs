@@ -1,14 +1,14 @@
 //! A decoder that begins with rows instead of ids, and hands out hidden states of chosen layers, against `transformers`.
 
-use crate::case::{Case, count, folder as golden};
-use crate::folder;
-use crate::run::{Bench, tolerance};
-use crate::tolerance::check;
 use inkstone::gpu::{Batch, Buffer, Graph, Plan};
 use inkstone::language::LanguageFiles;
 use inkstone::load::{Abort, MemoryFiles, Quantize, Weights};
 use inkstone::models::{Decoder, DecoderState, Start, StateSize, Step};
 use pollster::block_on;
+use support::models::case::{Case, count, folder as golden};
+use support::models::folder;
+use support::models::run::{Bench, tolerance};
+use support::tolerance::check;
 
 #[test]
 fn hidden_states_of_chosen_layers_are_those_of_transformers() {

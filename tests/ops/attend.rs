@@ -1,12 +1,12 @@
 //! `Attend` (attend: attention_loop, attention_fours, attention_one): rows that attend to rows, without a cache.
 
-use crate::gpu::{activation, each_setup, run};
-use crate::reference::attention;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::Gpu;
 use inkstone::ops::Attend;
 use std::rc::Rc;
+use support::gpu::{activation, each_setup, run};
+use support::reference::attention;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 /// Rows of some width, of which the heads are columns.
 struct Rows {

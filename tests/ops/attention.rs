@@ -1,12 +1,12 @@
 //! `Attention::prefill` (attention: attention_loop, attention_fours, attention_one): chunks of rows over the cache.
 
-use crate::gpu::{each_folding, each_setup, run, untouched};
-use crate::heads::{Layer, heads, with_norm};
-use crate::reference::attention::Heads;
-use crate::reference::weights::Numbers;
-use crate::tolerance::check;
+use super::heads::{Layer, heads, with_norm};
 use inkstone::gpu::Gpu;
 use std::rc::Rc;
+use support::gpu::{each_folding, each_setup, run, untouched};
+use support::reference::attention::Heads;
+use support::reference::weights::Numbers;
+use support::tolerance::check;
 
 /// A chunk of `t` rows, `n` with tokens, after `pos` positions that are in the cache already.
 fn try_case(

@@ -1,15 +1,15 @@
 //! `Attention::decode` and `Input::linear`: one position over the cache in splits, and the merge of the splits.
 
-use crate::gpu::{Stored, activation, each_setup, matrix, run, vector};
-use crate::heads::{EMPTY, Layer, heads, partial, with_norm};
-use crate::reference::attention::Heads;
-use crate::reference::layers::linear;
-use crate::reference::weights::{Numbers, made_up};
-use crate::tolerance::check;
+use super::heads::{EMPTY, Layer, heads, partial, with_norm};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Family, Gpu};
 use inkstone::ops::{Input, Linear};
 use std::rc::Rc;
+use support::gpu::{Stored, activation, each_setup, matrix, run, vector};
+use support::reference::attention::Heads;
+use support::reference::layers::linear;
+use support::reference::weights::{Numbers, made_up};
+use support::tolerance::check;
 
 /// One row after `pos` positions that are in the cache already, through attention and the output matrix.
 fn try_case(

@@ -1,14 +1,14 @@
 //! `Attention::run` with all that layers add to plain attention: chunks and single rows fed one after the other, as a prompt and
 //! the tokens after it are, so that what one appends is what the next one reads.
 
-use crate::gpu::{each_setup, open, run, state, untouched};
-use crate::heads::{EMPTY, Layer, heads, partial};
-use crate::reference::attention::{HeadNorm, Heads};
-use crate::reference::weights::Numbers;
-use crate::tolerance::check;
+use super::heads::{EMPTY, Layer, heads, partial};
 use inkstone::gpu::{Family, Gpu, Tier};
 use inkstone::ops::HeadGate;
 use std::rc::Rc;
+use support::gpu::{each_setup, open, run, state, untouched};
+use support::reference::attention::{HeadNorm, Heads};
+use support::reference::weights::Numbers;
+use support::tolerance::check;
 
 /// A chunk of rows from the beginning; one that is not full, further on; single rows.
 const CHUNKS: &[[usize; 2]] = &[[9, 9], [40, 37], [1, 1], [1, 1], [5, 5]];

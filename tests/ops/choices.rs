@@ -1,10 +1,10 @@
 //! What an adapter chooses by measuring (`gpu/choice.rs`, `probe/tune.rs`), and the self-test of all that it may choose.
 
-use crate::gpu::{each_setup, open};
 use inkstone::gpu::{Choice, Family, Gpu, Tier};
 use inkstone::probe::{Probe, Suite, self_test, tune};
 use pollster::block_on;
 use std::rc::Rc;
+use support::gpu::{each_setup, open};
 
 fn generic() -> Rc<Gpu> {
     open(Some(Tier::Base), Some(Family::Generic))

@@ -1,10 +1,10 @@
 //! `Tensor::concat` puts rows side by side.
 
-use crate::gpu::{activation, each_folding, each_setup, run};
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::Gpu;
 use std::rc::Rc;
+use support::gpu::{activation, each_folding, each_setup, run};
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 fn try_rows(name: &str, gpu: &Rc<Gpu>, [t, a, b]: [usize; 3], numbers: &mut Numbers) {
     let (x, y) = (numbers.floats(t * a), numbers.floats(t * b));

@@ -1,14 +1,14 @@
 //! `Map::conv2d` (conv2d, conv2d_serial, conv2d_winograd) against a loop over pixels and taps. Bands: see conv2d_bands.
 
-use crate::gpu::{Stored, activation, each_choosing, each_folding, matrix, run, vector};
-use crate::reference::layers::activate;
-use crate::reference::maps::Convolution;
-use crate::reference::weights::{Numbers, made_up};
-use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Choice, Gpu};
 use inkstone::ops::{Activation, CHANNEL_BLOCK, Conv, Map, Rows};
 use std::rc::Rc;
+use support::gpu::{Stored, activation, each_choosing, each_folding, matrix, run, vector};
+use support::reference::layers::activate;
+use support::reference::maps::Convolution;
+use support::reference::weights::{Numbers, made_up};
+use support::tolerance::{Tolerance, check};
 
 /// Filters of `taps` taps of `c` channels, each tap padded to whole blocks: bytes, and the numbers they stand for. The last
 /// quad's padding is zeros; what lies past it nobody may use, for not every encoding has a zero.

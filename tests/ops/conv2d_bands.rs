@@ -1,16 +1,16 @@
 //! Convolutions in a graph that is run once for each band of a picture's rows: what is made in bands is, bit for bit, what
 //! is made at once.
 
-use crate::conv2d::filters;
-use crate::gpu::{SENTINEL, Stored, activation, download, each_choosing, matrix, run, submit, upload, vector};
-use crate::reference::maps::Convolution;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
+use super::conv2d::filters;
 use inkstone::dtype::DType;
 use inkstone::gpu::{Choice, Gpu, Graph, Plan, Region, Weight};
 use inkstone::ops::{Activation, Conv, Map, Rows};
 use pollster::block_on;
 use std::rc::Rc;
+use support::gpu::{SENTINEL, Stored, activation, download, each_choosing, matrix, run, submit, upload, vector};
+use support::reference::maps::Convolution;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 /// Two convolutions, the second of which changes the size; a unit is a row of the smaller picture.
 #[derive(Clone, Copy, Debug)]

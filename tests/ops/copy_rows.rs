@@ -1,10 +1,10 @@
 //! `Map::copy_rows` against a loop over a picture's rows.
 
-use crate::gpu::{GARBAGE, SENTINEL, download, each_setup, padded, upload};
-use crate::reference::weights::Numbers;
 use inkstone::gpu::{Batch, Graph, Plan};
 use inkstone::ops::{Map, Rows};
 use pollster::block_on;
+use support::gpu::{GARBAGE, SENTINEL, download, each_setup, padded, upload};
+use support::reference::weights::Numbers;
 
 /// First row and count of what a map holds of a picture, for a band.
 fn held(rows: Rows, band: i64) -> (i64, i64) {

@@ -1,12 +1,12 @@
 //! `Tensor::denoise`: one step of a sampler, every number of its row.
 
-use crate::gpu::{GARBAGE, activation, download, each_setup, padded, submit, upload};
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::{Gpu, Graph, Plan};
 use inkstone::ops::{Denoise, KEPT_PLANES, PLANES, STAGE};
 use pollster::block_on;
 use std::rc::Rc;
+use support::gpu::{GARBAGE, activation, download, each_setup, padded, submit, upload};
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 /// What a step reads: planes of `pixels * channels`.
 struct Step {

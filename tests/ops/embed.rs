@@ -1,11 +1,11 @@
 //! `Graph::embed` picks rows of a table, whole or in slices.
 
-use crate::gpu::{Stored, each_folding, each_setup, matrix, run, state, untouched, upload};
-use crate::reference::weights::{Numbers, golden_encodings, made_up};
-use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Gpu, Weight};
 use std::rc::Rc;
+use support::gpu::{Stored, each_folding, each_setup, matrix, run, state, untouched, upload};
+use support::reference::weights::{Numbers, golden_encodings, made_up};
+use support::tolerance::{Tolerance, check};
 
 /// A table cut into slices after the given rows.
 fn table(

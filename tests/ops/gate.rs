@@ -1,10 +1,10 @@
 //! `Tensor::gate` against its formulas, and how exact its functions are.
 
-use crate::gpu::{activation, each_folding, each_setup, run, state, untouched};
-use crate::reference::layers::{gate, wide};
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::ops::Gate;
+use support::gpu::{activation, each_folding, each_setup, run, state, untouched};
+use support::reference::layers::{gate, wide};
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 const KINDS: [Gate; 6] = [Gate::Silu, Gate::Geglu, Gate::GeluTanh, Gate::Gelu, Gate::ReluSquared, Gate::Relu];
 

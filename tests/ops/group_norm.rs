@@ -1,14 +1,14 @@
 //! `Map::group_norm` (group_norm_sums, group_norm) against its formula, at once and with the sums of bands.
 
-use crate::gpu::{SENTINEL, activation, download, each_setup, run, submit, upload, vector};
-use crate::reference::layers::activate;
-use crate::reference::maps::group_norm;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::{Gpu, Graph, Plan, Region};
 use inkstone::ops::{Activation, GroupNorm, Map, Rows, Sums};
 use pollster::block_on;
 use std::rc::Rc;
+use support::gpu::{SENTINEL, activation, download, each_setup, run, submit, upload, vector};
+use support::reference::layers::activate;
+use support::reference::maps::group_norm;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 const EPS: f32 = 1e-5;
 

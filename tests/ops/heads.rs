@@ -1,13 +1,13 @@
 //! What the tests of rope_append and attention share: layers of made-up heads, their caches, and rows of q, k and v.
 
-use crate::gpu::{activation, download, state, upload, vector};
-use crate::reference::attention::{HeadNorm, Heads, Prepared};
-use crate::reference::weights::Numbers;
-use crate::tolerance::Tolerance;
 use half::f16;
 use inkstone::gpu::{Gpu, Region, Weight};
 use inkstone::ops::{self, Attention, KvLayer, Rotation, turns};
 use std::rc::Rc;
+use support::gpu::{activation, download, state, upload, vector};
+use support::reference::attention::{HeadNorm, Heads, Prepared};
+use support::reference::weights::Numbers;
+use support::tolerance::Tolerance;
 
 /// What a cache holds before anything was appended: a value that no test computes.
 pub const EMPTY: f32 = 30720.0;

@@ -1,8 +1,8 @@
 //! `Tensor::last_row` takes the last row that holds a token.
 
-use crate::gpu::{activation, each_setup, run, state};
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
+use support::gpu::{activation, each_setup, run, state};
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 #[test]
 fn the_last_row_is_the_last_that_holds_a_token() {

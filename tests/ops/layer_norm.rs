@@ -1,12 +1,12 @@
 //! `Tensor::layer_norm` against its formula.
 
-use crate::gpu::{activation, each_setup, run, state, untouched, vector};
-use crate::reference::layers::layer_norm;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::Gpu;
 use inkstone::ops::LayerNorm;
 use std::rc::Rc;
+use support::gpu::{activation, each_setup, run, state, untouched, vector};
+use support::reference::layers::layer_norm;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 const EPS: f32 = 1e-5;
 

@@ -1,13 +1,13 @@
 //! `Tensor::linear` and what is fused into it, for one row (linear_vec) and many (linear_tile, linear_tile_serial).
 
-use crate::gpu::{Stored, activation, each_folding, each_setup, matrix, open, run, state, untouched, vector};
-use crate::reference::layers::{activate, gate, layer_norm, linear, rms_norm, soft_cap, wide};
-use crate::reference::weights::{Numbers, golden_encodings, made_up};
-use crate::tolerance::{Tolerance, check};
 use inkstone::dtype::DType;
 use inkstone::gpu::{Choice, Family, Gpu, Graph, Tier};
 use inkstone::ops::{Activation, Gate, Input, LayerNorm, Linear, Norm, RmsNorm};
 use std::rc::Rc;
+use support::gpu::{Stored, activation, each_folding, each_setup, matrix, open, run, state, untouched, vector};
+use support::reference::layers::{activate, gate, layer_norm, linear, rms_norm, soft_cap, wide};
+use support::reference::weights::{Numbers, golden_encodings, made_up};
+use support::tolerance::{Tolerance, check};
 
 const EPS: f32 = 1e-6;
 const ACTIVATIONS: [Activation; 6] = [

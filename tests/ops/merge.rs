@@ -1,14 +1,14 @@
 //! `Splits::merge`: the splits of a decoded position by themselves, and through a product.
 
-use crate::gpu::{Stored, each_setup, matrix, run};
-use crate::heads::{Layer, heads};
-use crate::reference::attention::Heads;
-use crate::reference::layers::linear;
-use crate::reference::weights::{Numbers, made_up};
-use crate::tolerance::check;
+use super::heads::{Layer, heads};
 use inkstone::dtype::DType;
 use inkstone::gpu::Family;
 use inkstone::ops::{Input, Linear};
+use support::gpu::{Stored, each_setup, matrix, run};
+use support::reference::attention::Heads;
+use support::reference::layers::linear;
+use support::reference::weights::{Numbers, made_up};
+use support::tolerance::check;
 
 #[test]
 fn splits_merge_into_heads() {

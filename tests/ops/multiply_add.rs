@@ -1,8 +1,8 @@
 //! `Tensor::multiply_add` against its formula.
 
-use crate::gpu::{activation, each_setup, run};
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
+use support::gpu::{activation, each_setup, run};
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 #[test]
 fn every_round_is_computed() {

@@ -1,10 +1,10 @@
 //! Attention within whole sequences that lie one after the other: `Attention::packed`, and positions in `rope_append`.
 
-use crate::gpu::{each_setup, run, untouched, upload, vector};
-use crate::heads::{Layer, heads, partial};
-use crate::reference::attention::{HeadNorm, Heads};
-use crate::reference::weights::Numbers;
-use crate::tolerance::check;
+use support::gpu::{each_setup, run, untouched, upload, vector};
+use super::heads::{Layer, heads, partial};
+use support::reference::attention::{HeadNorm, Heads};
+use support::reference::weights::Numbers;
+use support::tolerance::check;
 use inkstone::gpu::{Gpu, Region};
 use inkstone::ops::{Attention, HeadGate, Packed, Relative};
 use std::rc::Rc;

@@ -1,10 +1,6 @@
 //! What plans promise: memory shared by lifetime, nothing made in the loop, one pass for many plans, few buffers for
 //! weights, and weights that are cut into slices.
 
-use crate::gpu::{SENTINEL, Stored, activation, download, each_setup, matrix, open, run, upload, vector};
-use crate::reference::layers::{linear, wide};
-use crate::reference::weights::{Numbers, made_up};
-use crate::tolerance::{Tolerance, check};
 use inkstone::Error;
 use inkstone::dtype::DType;
 use inkstone::gpu::{
@@ -16,6 +12,10 @@ use inkstone::shape::Shape;
 use pollster::block_on;
 use std::cell::Cell;
 use std::rc::Rc;
+use support::gpu::{SENTINEL, Stored, activation, download, each_setup, matrix, open, run, upload, vector};
+use support::reference::layers::{linear, wide};
+use support::reference::weights::{Numbers, made_up};
+use support::tolerance::{Tolerance, check};
 
 /// How much of each thing there was.
 fn made(gpu: &Gpu) -> [u64; 4] {

@@ -1,10 +1,10 @@
 //! `Tensor::rms_norm` against its formula.
 
-use crate::gpu::{activation, each_setup, run, state, untouched, vector};
-use crate::reference::layers::rms_norm;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::ops::RmsNorm;
+use support::gpu::{activation, each_setup, run, state, untouched, vector};
+use support::reference::layers::rms_norm;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 const EPS: f32 = 1e-5;
 

@@ -1,12 +1,12 @@
 //! `Tensor::rope_append`: rotation against sines and cosines of `position * frequency` in f64, and the cache it fills.
 
-use crate::gpu::{each_setup, run, untouched};
-use crate::heads::{EMPTY, Layer, heads, partial, with_norm};
-use crate::reference::attention::Heads;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
+use super::heads::{EMPTY, Layer, heads, partial, with_norm};
 use inkstone::gpu::Gpu;
 use std::rc::Rc;
+use support::gpu::{each_setup, run, untouched};
+use support::reference::attention::Heads;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 fn try_case(name: &str, gpu: &Rc<Gpu>, h: &Heads, t: usize, n: usize, pos: usize, numbers: &mut Numbers) {
     let what = format!(

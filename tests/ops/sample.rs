@@ -1,15 +1,15 @@
 //! `Tensor::sample` (sample_scan, sample_pick): greedy picks, what sampling may pick and how often, penalties, and the
 //! state that the next step reads.
 
-use crate::gpu::{activation, download, each_setup, open, submit, upload};
-use crate::reference::sampling::{Settings, chi_square_limit, distribution};
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::{Gpu, Graph, Plan, Region};
 use inkstone::ops::{RECENT, Sampling};
 use pollster::block_on;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use support::gpu::{activation, download, each_setup, open, submit, upload};
+use support::reference::sampling::{Settings, chi_square_limit, distribution};
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 const GREEDY: Settings = Settings { temperature: 0.0, top_p: 1.0, min_p: 0.0, top_k: 0 };
 /// A nucleus is found in f32: its limit, a fraction of all probabilities, may be off by this.

@@ -1,12 +1,12 @@
 //! `Tensor::short_conv` against its formula, chunk after chunk, so that what the ring remembers is read.
 
-use crate::gpu::{activation, each_folding, each_setup, run, state, untouched, upload, vector};
-use crate::reference::layers::short_conv;
-use crate::reference::weights::Numbers;
-use crate::tolerance::{Tolerance, check};
 use inkstone::gpu::Gpu;
 use inkstone::ops::ShortConv;
 use std::rc::Rc;
+use support::gpu::{activation, each_folding, each_setup, run, state, untouched, upload, vector};
+use support::reference::layers::short_conv;
+use support::reference::weights::Numbers;
+use support::tolerance::{Tolerance, check};
 
 /// Feeds chunks of `t` rows, of which `n` hold tokens, one after the other.
 fn try_case(name: &str, gpu: &Rc<Gpu>, dim: usize, width: usize, biased: bool, chunks: &[[usize; 2]]) {

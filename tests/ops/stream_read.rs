@@ -1,11 +1,11 @@
 //! `stream_read` reads every word, once; and what `Roofline` makes of it.
 
-use crate::gpu::{each_setup, run, upload};
-use crate::reference::weights::Numbers;
 use inkstone::gpu::Family;
 use inkstone::ops::stream_read;
 use inkstone::probe::Roofline;
 use pollster::block_on;
+use support::gpu::{each_setup, run, upload};
+use support::reference::weights::Numbers;
 
 #[test]
 fn every_word_is_read_once() {

@@ -1,6 +1,6 @@
 //! Noise against torch.
 
-use super::{distance, floats};
+use crate::{distance, floats};
 use inkstone::image::noise::{Noise, Philox, TorchRng, slerp};
 
 /// Some of a long draw and always its end, as the recipe stores it.

@@ -1,6 +1,6 @@
 //! Whole runs of every sampler, interpreted here, against diffusers.
 
-use super::{distance, floats};
+use crate::{distance, floats};
 use inkstone::config::diffusion::scheduler::{Prediction, SchedulerConfig};
 use inkstone::image::noise::TorchRng;
 use inkstone::image::scheduler::{Program, SLOTS, Sampler, program};

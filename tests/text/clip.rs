@@ -1,7 +1,7 @@
 //! CLIP's tokenizer against that of `transformers`, and prompts with weights against another parser of their syntax
 //! (`clip.json`, see tools/golden/clip.py); prompts and files that mean harm.
 
-use super::{golden, ids, random, random_text};
+use crate::{golden, ids, random, random_text};
 use inkstone::Result;
 use inkstone::text::{Chunk, ClipTokenizer, WeightedPrompt, pad_chunks};
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
 //! Damaged tokenizer files: each an error, never a panic.
 
-use super::{json, random};
+use crate::random;
 use inkstone::format::gguf::{Array, Metadata, Value};
 use inkstone::text::Tokenizer;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A small tokenizer.json that uses every part of the format.

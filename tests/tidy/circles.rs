@@ -1,7 +1,7 @@
 //! Circles of imports between the files of src. A name is followed through the re-exports of a `mod.rs` to the file that
 //! defines it; `mod` and `pub use` lines import nothing themselves. What is compiled for tests alone is left out.
 
-use crate::code::{code, without_tests};
+use super::code::{code, without_tests};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A `use` line's path, in words; the last is `*` for a glob.

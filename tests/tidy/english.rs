@@ -1,6 +1,6 @@
 //! Plain English: how documentation of src begins, and how long its lines are.
 
-use crate::code::code;
+use super::code::code;
 
 /// The verbs that a function's documentation begins with. A new one may be added: it says what the function does.
 #[rustfmt::skip] // many to a line

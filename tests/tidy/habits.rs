@@ -1,6 +1,6 @@
 //! Phrases and habits that no file has, and the registries that lock files name.
 
-use crate::code::{code, without_tests};
+use super::code::{code, without_tests};
 
 /// What may stand in no file: (phrase, why). Split, so that this file may stand.
 const PHRASES: [(&str, &str); 6] = [

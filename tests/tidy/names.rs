@@ -1,6 +1,6 @@
 //! Names of types: one meaning each.
 
-use crate::code::{code, without_tests};
+use super::code::{code, without_tests};
 use std::collections::BTreeMap;
 
 /// Names that several types have still. An entry goes once one type has the name.

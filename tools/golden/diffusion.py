@@ -155,7 +155,7 @@ def is_part(name: str) -> bool:
 
 
 def write_folder(folder: Path, parts: dict, dtype: str) -> dict:
-    """The folder that tests/images/folder.rs writes too. Returns what the golden file says of its weights."""
+    """The folder that tests/support/images/folder.rs writes too. Returns what the golden file says of its weights."""
     weights = {}
     for part, content in parts.items():
         path = folder / part

@@ -8,7 +8,7 @@ model goes to a temporary folder (config.json, a tokenizer, safetensors with the
 makes a GGUF file of it, and for each tensor of that file this script finds out by comparing values from which
 published tensors it came, and how. Nothing is taken from the converter's source, so what does not match any
 published tensor stops the script. What the tests need of the result (metadata without the tokenizer's, and the
-recipe of each tensor) is written in a compact form; tests/models/family_gguf.rs makes the same file from it.
+recipe of each tensor) is written in a compact form; tests/support/models/family_gguf.rs makes the same file from it.
 
 A recipe is an object. {"of": NAME} is the published tensor itself, in the shape that the file gives it, and
     "add": 1             one is added to every value

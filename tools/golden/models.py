@@ -5,7 +5,7 @@
     venv/bin/pip install torch==2.15.0 transformers==5.23.0 numpy==2.4.6
     venv/bin/python tools/golden/models.py            # every case; or name some
 
-Weights come from a formula (`weights` below; tests/models/weights.rs has it too), so a case stores only its config.json,
+Weights come from a formula (`weights` below; tests/support/models/weights.rs has it too), so a case stores only its config.json,
 the seed of its tokens, the best token of every position, and the logits of some or all rows: little-endian float32.
 Before a case is written, each setting that it is there for is switched off and must change the logits clearly
 (`matters`): a golden file that a wrong model could meet would be worth nothing.

@@ -7,6 +7,7 @@ use inkstone::dtype::DType;
 pub struct Numbers(pub u64);
 
 impl Numbers {
+    /// 64 random bits.
     pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,6 +25,7 @@ impl Numbers {
         (self.word() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
 
+    /// `n` of these.
     pub fn floats(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.one()).collect()
     }
@@ -97,8 +99,8 @@ pub fn made_up(dtype: DType, len: usize, numbers: &mut Numbers) -> (Vec<u8>, Vec
 /// The blocks of `tests/quants/*.bin` and their numbers, without those of the first of nine rows: its extremes would
 /// drown the others in any sum.
 fn golden(dtype: DType) -> (Vec<u8>, Vec<f32>) {
-    let path = format!("{}/tests/quants/{}.bin", env!("CARGO_MANIFEST_DIR"), dtype.name().to_lowercase());
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let path = crate::root().join(format!("tests/quants/{}.bin", dtype.name().to_lowercase()));
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let n = bytes.len() / (dtype.block_bytes() + 4 * dtype.block_len());
     let (blocks, floats) = bytes.split_at(n * dtype.block_bytes());
     let floats: Vec<f32> = floats.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();

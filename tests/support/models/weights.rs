@@ -50,9 +50,13 @@ pub fn spread(name: &str, shape: &[usize], rules: &[Rule]) -> (f32, f32) {
 /// How a tensor is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
+    /// Four bytes.
     F32,
+    /// Two bytes: half precision.
     F16,
+    /// Two bytes: the upper half of F32.
     BF16,
+    /// Blocks of 32, a byte each, with a scale.
     Q8_0,
 }
 

@@ -1,9 +1,9 @@
 //! The GGUF file of a case of `families/`, as llama.cpp's converter writes it. `<case>.gguf.json` says what it holds
 //! and how its tensors come from the published ones; `tools/golden/families_gguf.py` found that out.
 
-use crate::case::{Case, families};
-use crate::gguf::{Tensor, Writer};
-use crate::weights::{Made, Stored, rounded};
+use super::case::{Case, families};
+use super::gguf::{Tensor, Writer};
+use super::weights::{Made, Stored, rounded};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

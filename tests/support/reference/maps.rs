@@ -7,7 +7,9 @@ pub struct Convolution {
     pub size: [usize; 2],
     /// C, and how many of them a tap's weights are padded to.
     pub channels: [usize; 2],
+    /// Taps in each direction.
     pub side: usize,
+    /// Pixels from one result to the next.
     pub stride: usize,
     /// Zeros before and after.
     pub pad: [usize; 2],

@@ -2,8 +2,6 @@
 //!
 //! The driver is the platform's; `VK_ICD_FILENAMES` chooses another. No adapter is a failure, never a skip.
 
-#![allow(dead_code)] // each test binary uses what it needs
-
 use inkstone::dtype::DType;
 use inkstone::gpu::{
     Batch, Buffer, Choice, Family, Gpu, GpuOptions, Graph, Kept, Plan, Region, Tensor, Tier, Weight, WeightStore,
@@ -36,7 +34,7 @@ pub fn each_folding(mut body: impl FnMut(&str, &Rc<Gpu>)) {
 }
 
 /// Every choice of kernels that this adapter can run: without barriers; with workgroups; with subgroups.
-pub fn setups() -> Vec<(String, Rc<Gpu>)> {
+fn setups() -> Vec<(String, Rc<Gpu>)> {
     let mut all = vec![open(Some(Tier::Base), Some(Family::Software)), open(Some(Tier::Base), Some(Family::Generic))];
     let best = open(None, Some(Family::Generic));
     if best.adapter().tier >= Tier::Subgroups {

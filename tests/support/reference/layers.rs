@@ -58,7 +58,7 @@ pub fn wide(x: &[f32]) -> Vec<f64> {
 
 /// The integral of the normal density up to `x`: the series of Marsaglia (2004) about zero, the continued fraction of
 /// Laplace far out, so that no digits cancel in the tail.
-pub fn normal_cdf(x: f64) -> f64 {
+fn normal_cdf(x: f64) -> f64 {
     let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
     if x.abs() < 3.0 {
         let (mut sum, mut term, mut i) = (x, x, 1.0);

@@ -3,9 +3,13 @@
 /// How to sample.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    /// Divides logits.
     pub temperature: f32,
+    /// The least probability of all that may be picked together.
     pub top_p: f32,
+    /// The least probability, relative to the best.
     pub min_p: f32,
+    /// How many tokens may be picked.
     pub top_k: usize,
 }
 

@@ -1,7 +1,7 @@
 //! A made-up model as a folder that Hugging Face would show: config.json, tokenizer.json, safetensors.
 
-use crate::case::Case;
-use crate::weights::{Made, Stored};
+use super::case::Case;
+use super::weights::{Made, Stored};
 use serde_json::json;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! A golden model: its files as JSON, its tensors, what was run on it, and what came of that.
 
-use crate::formula;
-use crate::weights::{Made, Stored, tensors};
+use super::formula;
+use super::weights::{Made, Stored, tensors};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub struct Model {
 
 /// The folder of the golden files.
 pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/images/golden")
+    crate::root().join("tests/images/golden")
 }
 
 /// Reads a golden file.

@@ -1,13 +1,15 @@
 //! The tensors of a golden model: names and shapes from its file, values from a formula that
 //! `tools/golden/diffusion.py` has too.
 
-use crate::formula::hashes;
+use super::formula::hashes;
 use serde_json::{Value, json};
 
 /// How a tensor is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
+    /// Four bytes.
     F32,
+    /// Two bytes.
     F16,
 }
 

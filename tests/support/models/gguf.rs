@@ -1,8 +1,8 @@
 //! A made-up model as a GGUF file, as llama.cpp's converter would write it.
 
-use crate::case::{Case, count};
-use crate::folder::vocabulary;
-use crate::weights::{Made, Stored, rounded};
+use super::case::{Case, count};
+use super::folder::vocabulary;
+use super::weights::{Made, Stored, rounded};
 use serde_json::Value;
 
 /// The start of a GGUF file being written.

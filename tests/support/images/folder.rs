@@ -1,7 +1,7 @@
 //! A golden model as a folder that Hugging Face would show: model_index.json, configurations, tokenizers, safetensors.
 
-use crate::case::{Model, read};
-use crate::weights::{Made, Stored, bytes, safetensors};
+use super::case::{Model, read};
+use super::weights::{Made, Stored, bytes, safetensors};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Where the model that ships with the project is.
 pub fn emoji() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("www/models/emoji")
+    crate::root().join("www/models/emoji")
 }
 
 /// The 256 bytes as CLIP's vocabulary lists them: those that can be printed, then the others as letters from U+0100 on.
@@ -32,7 +32,7 @@ pub fn vocabulary() -> Vec<String> {
 }
 
 /// vocab.json.
-pub fn vocab_json() -> Vec<u8> {
+fn vocab_json() -> Vec<u8> {
     let ids: serde_json::Map<_, _> = vocabulary().into_iter().enumerate().map(|(i, w)| (w, json!(i))).collect();
     serde_json::to_vec(&ids).unwrap()
 }

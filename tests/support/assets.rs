@@ -5,8 +5,8 @@ use std::process::Command;
 
 /// The path of a file or folder of `tools/assets.mjs`, which fetches it if it is not in the cache yet.
 pub fn asset(name: &str) -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/assets.mjs");
-    let output = Command::new("node").args([script, name]).output().expect("node runs");
+    let output =
+        Command::new("node").args(["tools/assets.mjs", name]).current_dir(crate::root()).output().expect("node runs");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "`node tools/assets.mjs {name}` failed:\n{out}{err}");
     let path = PathBuf::from(out.lines().next_back().unwrap_or_default().trim());

@@ -1,7 +1,5 @@
 //! Every variant of every kernel that the ops can record, by recording them: a table of configurations on every setup.
 
-#![allow(dead_code)] // each user needs a part
-
 use inkstone::dtype::DType;
 use inkstone::gpu::{Buffer, Choice, Gpu, Graph, Region, Tensor, Tier, Variant, Weight, WeightStore};
 use inkstone::load::repack::planes;

@@ -28,8 +28,6 @@
 //! | `generate.rs` | 2e-3 of a logarithm; 1e-6 | probabilities of logits that were rounded; a number of steps, by way of a rate |
 //! | `ops/choices.rs` | 1e-6 and 1e-10, NMSE | as the self-test and `tune` report it |
 
-#![allow(dead_code)] // each test binary uses the rows it needs
-
 /// What is compared, which decides how far it may be off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tolerance {
@@ -66,7 +64,7 @@ impl Tolerance {
 }
 
 /// The worst element may be off by this many times `sqrt(tolerance) * (rms + |wanted|)`.
-pub const PEAK: f64 = 16.0;
+const PEAK: f64 = 16.0;
 
 /// How two arrays differ.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,9 +1,9 @@
 //! A device to try models on, and the comparison of a model with its golden case.
 
-use crate::case::Case;
-use crate::folder::Files;
+use super::case::Case;
+use super::folder::Files;
+use super::weights::Stored;
 use crate::tolerance::{Tolerance, check, compare};
-use crate::weights::Stored;
 use inkstone::Error;
 use inkstone::gpu::{Family, Gpu, GpuOptions, Tier};
 use inkstone::language::{GenerateOptions, GenerationResult, LanguageModel, LoadOptions};

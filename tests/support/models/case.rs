@@ -1,6 +1,6 @@
 //! A golden case: a config.json, how its weights are stored, its tokens, and what `transformers` computed.
 
-use crate::weights::{Made, Rule, Stored, tokens};
+use super::weights::{Made, Rule, Stored, tokens};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -28,12 +28,12 @@ pub struct Case {
 
 /// The folder of the golden files that `models.py` makes.
 pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models/golden")
+    crate::root().join("tests/models/golden")
 }
 
 /// The folder of those that `families.py` makes.
 pub fn families() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models/families")
+    crate::root().join("tests/models/families")
 }
 
 /// The names of all cases in a folder, in order.

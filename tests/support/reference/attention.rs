@@ -5,24 +5,37 @@ use inkstone::ops::HeadGate;
 /// The heads of a layer, how they are prepared, and what attention makes of them.
 #[derive(Clone, Debug)]
 pub struct Heads {
+    /// H.
     pub heads: usize,
+    /// K.
     pub kv_heads: usize,
+    /// Elements of a head of queries or keys.
     pub key_dim: usize,
+    /// Elements of a head of values.
     pub value_dim: usize,
+    /// The elements of a head that are rotated, the first.
     pub rope_dims: usize,
+    /// Whether neighbours are rotated together, not halves.
     pub interleaved: bool,
     /// Radians per position of each pair.
     pub inv_freq: Vec<f64>,
+    /// Multiplies what is rotated.
     pub factor: f64,
+    /// Of queries and keys.
     pub norm: Option<HeadNorm>,
     /// Epsilon of a norm of each value head.
     pub value_norm: Option<f32>,
+    /// The largest size of an element before all else.
     pub clamp: Option<f32>,
     /// Queries at position p are multiplied by `1 + .0 * ln(1 + floor(p / .1))`.
     pub growth: Option<(f32, usize)>,
+    /// Multiplies scores.
     pub scale: f32,
+    /// Of scores.
     pub soft_cap: Option<f32>,
+    /// How many positions a query sees, its own included.
     pub window: Option<usize>,
+    /// A score of nothing for each head.
     pub sinks: Option<Vec<f32>>,
     /// What lies behind the values in a row: a number for each head, or for each element.
     pub gate: Option<HeadGate>,
@@ -35,17 +48,24 @@ pub struct Heads {
 pub struct HeadNorm {
     /// Of queries, then of keys.
     pub weights: Vec<f32>,
+    /// Over all heads together, not one by one.
     pub whole_row: bool,
+    /// After the rotation, not before it.
     pub after_rope: bool,
+    /// Added to the mean of squares.
     pub eps: f32,
 }
 
 /// q, k and v of some rows as attention wants them, and the rows' gates: `[T][H][Hk]`, `[T][K][Hk]`, `[T][K][Hv]`, `[T][..]`.
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
+    /// Queries.
     pub q: Vec<Vec<Vec<f64>>>,
+    /// Keys.
     pub k: Vec<Vec<Vec<f64>>>,
+    /// Values.
     pub v: Vec<Vec<Vec<f64>>>,
+    /// Gates.
     pub gates: Vec<Vec<f64>>,
 }
 
