@@ -140,6 +140,59 @@ export class WasmLanguageModel {
   }
 }
 
+export class WasmEmbeddingModel {
+  static async load(files, options, onProgress, abort) {
+    const sizes = {};
+    const names = files.names();
+    for (const name of options.ask ?? names) sizes[name] = (await files.size(name)) ?? null;
+    for (const name of names) await readAll(files, name, onProgress, 0);
+    if (abort.aborted) throw { code: "Cancelled", message: "cancelled" };
+    const model = new WasmEmbeddingModel();
+    model.about = { architecture: "double", names, sizes, options, dimensions: 3 };
+    return model;
+  }
+
+  info() {
+    return this.about;
+  }
+
+  async #each(texts, report, abort, job) {
+    if (this.busy || this.gone) throw { code: "Gpu", message: this.gone ? "used after dispose" : "two at once" };
+    this.busy = true;
+    try {
+      for (const [i, text] of texts.entries()) {
+        await sleep(text.startsWith("slow") ? 50 : 1);
+        if (abort.aborted) throw { code: "Cancelled", message: "cancelled" };
+        job(text, i);
+        report(i + 1, texts.length);
+      }
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async embed(texts, { dimensions = 3, ...options }, onProgress, abort) {
+    if (options.prompt === "refuse") throw { code: "Unsupported", message: "there is no such prompt: use another" };
+    const flat = new Float32Array(texts.length * dimensions);
+    await this.#each(texts, onProgress, abort, (text, i) => flat.fill(text.length, i * dimensions, (i + 1) * dimensions));
+    return flat;
+  }
+
+  async rerank(query, documents, onProgress, abort) {
+    const scores = new Float32Array(documents.length);
+    await this.#each(documents, onProgress, abort, (text, i) => (scores[i] = text.split(query).length - 1));
+    return scores;
+  }
+
+  tokenize(text) {
+    return Uint32Array.from(`[${text}]`, (c) => c.codePointAt(0));
+  }
+
+  dispose() {
+    this.gone = true;
+  }
+}
+
 export class WasmImageModel {
   static async load(files, options, loras, onProgress, abort) {
     const names = files.names();

@@ -86,8 +86,8 @@ export class Files implements FileSet {
       for (const { name, content } of source.files) {
         const file =
           typeof content === "string" ? this.#remote(name, content, true) : new LocalFile(name || "the file", content);
-        const known = KNOWN.test(name) ? name : await recognise(name, file);
-        this.#files.set(known, file);
+        const known = KNOWN.test(name) ? name : await recognise(name, file).catch(leaveOut(source.files.length));
+        if (known !== undefined) this.#files.set(known, file);
       }
       this.#names = [...this.#files.keys()];
       return;
@@ -243,6 +243,14 @@ function listUrl(url: string): Listing {
     base: origin + pathname.slice(0, cut) + search,
     names: [decodeURIComponent(pathname.slice(cut))],
     closed: false,
+  };
+}
+
+/** What else lies in a folder is no part of the model; a file by itself has to be one. */
+function leaveOut(files: number): (error: unknown) => undefined {
+  return (error) => {
+    if (files === 1 || !(error instanceof InkstoneError) || error.code !== "Format") throw error;
+    return undefined;
   };
 }
 

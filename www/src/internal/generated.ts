@@ -32,6 +32,63 @@ export type DeviceLimits = {
   maxComputeWorkgroupStorageSize: number,
 };
 
+/** Options of one call of `embed`, as in `EmbedOptions` of the JavaScript API. */
+export type EmbedOptions = {
+
+  /** True: vectors of length 1; false: as they are before the model's own step that makes them so. Default: what
+   * `SentenceTransformer.encode` gives.
+   */
+  normalize?: boolean,
+  /** The name of one of the model's prompts, or else the text itself that is put before each text. */
+  prompt?: string,
+  /** Only the first so many, brought to length 1 again: for models trained so (Kusupati et al. 2022). */
+  dimensions?: number,
+};
+
+/** Bytes on the GPU. */
+export type EmbeddingBytes = {
+
+  /** Weights. */
+  weights: number,
+  /** Activations and the rest. */
+  scratch: number,
+};
+
+/** A description of a loaded embedding model. */
+export type EmbeddingInfo = {
+
+  /** Its architecture. */
+  architecture: string,
+  /** Its own name. */
+  name: string,
+  /** Number of weights. */
+  parameters: number,
+  /** How most weights are encoded. */
+  quantization: string,
+  /** Numbers in a vector. */
+  dimensions: number,
+  /** Tokens of a text that are read; what is longer is cut. */
+  maxTokens: number,
+  /** How the vectors of tokens become one. */
+  pooling: string,
+  /** The names of its prompts. */
+  prompts: Array<string>,
+  /** Whether `embed` works. */
+  embeds: boolean,
+  /** Whether `rerank` works. */
+  reranks: boolean,
+  /** Bytes on the GPU. */
+  bytes: EmbeddingBytes,
+  /** The device's tier. */
+  tier: Tier,
+  /** The adapter's name. */
+  adapter: string,
+  /** The family of kernel variants in use. */
+  family: FamilyName,
+  /** Choices that differ from the kernels of its family, since they are quicker on this adapter. */
+  choices: Array<ChoiceName>,
+};
+
 /** The memory that loading a model would take. */
 export type Estimate = {
 

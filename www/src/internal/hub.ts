@@ -25,7 +25,13 @@ const PARTS =
   /^(?:scheduler|unet|vae|text_encoder(?:_2)?|tokenizer(?:_2)?)\/[^/]+\.(?:json|txt|safetensors)$/;
 const PIPELINE = "model_index.json";
 const INDEX = "model.safetensors.index.json";
+/** What Sentence Transformers writes beside a model: its modules, each in the root or in a folder with a number. */
+const MODULES = "modules.json";
+const MODULE = /^\d+_[^/]*\//;
 const BESIDE = [
+  MODULES,
+  "config_sentence_transformers.json",
+  "sentence_bert_config.json",
   "config.json",
   "generation_config.json",
   "tokenizer.json",
@@ -95,17 +101,28 @@ export function pickFiles(files: string[], repo: string, quantization?: string):
     const what = `\`${repo}\` has no GGUF files, so \`${quantization}\` can't be chosen: use the option \`quantize\``;
     throw new InkstoneError("Unsupported", what);
   }
-  const folder = files.filter((name) => BESIDE.includes(name) || WEIGHTS.test(name));
-  if (folder.includes("config.json") && folder.some((name) => name.endsWith(".safetensors"))) {
-    // One whole file and shards of the same weights may lie side by side.
-    const whole = folder.includes("model.safetensors");
-    return folder.filter((name) => !whole || !/^model-|\.index\.json$/.test(name));
-  }
+  const folder = pickFolder(files);
+  // The weights of the modules that come after the first are not the model's.
+  const first = folder.map((path) => path.replace(/^0_[^/]*\//, ""));
+  if (first.includes("config.json") && first.some((name) => WEIGHTS.test(name))) return folder;
   const has = files.some((name) => /\.(?:bin|pth?|ckpt)$/i.test(name))
       ? "has only pickled PyTorch weights"
     : "has neither a GGUF file nor safetensors with a config.json";
   const advice = "look for a GGUF or safetensors version of the model";
   throw new InkstoneError("Unsupported", `\`${repo}\` ${has}: ${advice}`);
+}
+
+/** Weights and what belongs to them, a file of the root first: where that lies the others are looked for. */
+function pickFolder(files: string[]): string[] {
+  const inModules = files.includes(MODULES);
+  const found = files.filter((path) => {
+    const name = inModules ? path.replace(MODULE, "") : path;
+    return BESIDE.includes(name) || WEIGHTS.test(name);
+  });
+  // One whole file and shards of the same weights may lie side by side.
+  const whole = (path: string) => found.includes(path.replace(/[^/]*$/, "model.safetensors"));
+  const picked = found.filter((path) => !whole(path) || !/(?:^|\/)model-|\.index\.json$/.test(path));
+  return inModules ? [MODULES, ...picked.filter((path) => path !== MODULES)] : picked;
 }
 
 function pickGguf(files: string[], repo: string, quantization?: string): string {

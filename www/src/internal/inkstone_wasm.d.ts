@@ -32,6 +32,8 @@ export interface FileSet {
 }
 
 import type {
+    EmbedOptions,
+    EmbeddingInfo,
     Estimate,
     GenerateOptions,
     GenerationResult,
@@ -61,6 +63,37 @@ export class AbortFlag {
      * Makes a flag that is not raised.
      */
     constructor();
+}
+
+/**
+ * An embedding model in the worker.
+ */
+export class WasmEmbeddingModel {
+    free(): void;
+    /**
+     * Frees everything on the GPU, as soon as no call uses it any more.
+     */
+    dispose(): void;
+    /**
+     * Computes a vector for each text, one after the other; `on_progress` hears how many of them are done.
+     */
+    embed(texts: string[], options: Partial<EmbedOptions>, on_progress: (done: number, total: number) => void, abort: AbortFlag): Promise<Float32Array>;
+    /**
+     * Returns the metadata of the loaded model: sizes, pooling, prompts.
+     */
+    info(): EmbeddingInfo;
+    /**
+     * Loads a model from its files.
+     */
+    static load(files: FileSet, options: RustLoadOptions, on_progress: (progress: Progress) => void, abort: AbortFlag): Promise<WasmEmbeddingModel>;
+    /**
+     * Computes how well each document answers the query.
+     */
+    rerank(query: string, documents: string[], on_progress: (done: number, total: number) => void, abort: AbortFlag): Promise<Float32Array>;
+    /**
+     * Returns the token ids of a text.
+     */
+    tokenize(text: string): Uint32Array;
 }
 
 /**

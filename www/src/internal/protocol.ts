@@ -2,6 +2,8 @@ import type { ErrorCode } from "../public/error.js";
 import type {
   CacheEntry,
   DeviceOptions,
+  EmbedOptions,
+  EmbeddingInfo,
   Estimate,
   GenerateOptions,
   GenerationResult,
@@ -32,7 +34,14 @@ export type WireImageLoadOptions = Omit<ImageLoadOptions, "signal" | "onProgress
 export type WireImageOptions = Omit<ImageOptions, "signal" | "image" | "mask" | "latents">;
 /** A LoRA on its way to the worker. */
 export type WireLora = { source: Description; name: string; scale: number };
+export type WireEmbedOptions = Omit<EmbedOptions, "signal" | "onProgress">;
 export type WireGenerateOptions = Omit<GenerateOptions, "signal" | "onReasoning">;
+
+/** How many of the texts of a call are done. */
+export interface Share {
+  done: number;
+  total: number;
+}
 
 /** What the page may ask of the worker: arguments, answer, and what comes in between. */
 export interface Calls {
@@ -49,6 +58,18 @@ export interface Calls {
   tokenize: { args: { model: number; text: string; special: boolean }; answer: Uint32Array; event: never };
   detokenize: { args: { model: number; tokens: Uint32Array }; answer: string; event: never };
   logits: { args: { model: number; tokens: Uint32Array }; answer: Float32Array; event: never };
+  loadEmbedding: {
+    args: { source: Description; options: WireLoadOptions };
+    answer: { model: number; info: EmbeddingInfo };
+    event: Progress;
+  };
+  embed: {
+    args: { model: number; texts: string[]; options: WireEmbedOptions };
+    answer: Float32Array;
+    event: Share;
+  };
+  rerank: { args: { model: number; query: string; documents: string[] }; answer: Float32Array; event: Share };
+  tokenizeText: { args: { model: number; text: string }; answer: Uint32Array; event: never };
   loadImage: {
     args: { source: Description; options: WireImageLoadOptions; loras: WireLora[] };
     answer: { model: number; info: ImageInfo };

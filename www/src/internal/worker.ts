@@ -3,7 +3,16 @@ import { choicesFor, remeasured } from "./choices.js";
 import { Files } from "./files.js";
 import { prepareAdapter } from "./gpu.js";
 import { throwIfAborted } from "./http.js";
-import init, { AbortFlag, estimate, probe, roofline, tune, WasmImageModel, WasmLanguageModel } from "./inkstone_wasm.js";
+import init, {
+  AbortFlag,
+  estimate,
+  probe,
+  roofline,
+  tune,
+  WasmEmbeddingModel,
+  WasmImageModel,
+  WasmLanguageModel,
+} from "./inkstone_wasm.js";
 import { Lasting } from "./lasting.js";
 import type { DeviceOptions, Progress } from "../public/types.js";
 import type { Progress as RustProgress } from "./generated.js";
@@ -11,8 +20,10 @@ import type { Description, WireLoadOptions } from "./protocol.js";
 import { serve, type Handlers } from "./rpc.js";
 import { clearStore, deleteFromStore, listStore } from "./store.js";
 
+type Model = WasmLanguageModel | WasmEmbeddingModel | WasmImageModel;
+
 let ready: Promise<unknown> | undefined;
-const models = new Map<number, WasmLanguageModel | WasmImageModel>();
+const models = new Map<number, Model>();
 /** Files that loaded models may read again. */
 const lasting = new Map<number, Lasting[]>();
 let nextModel = 1;
@@ -65,7 +76,7 @@ async function deviceFor<O extends DeviceOptions>(options: O, measure = false): 
 }
 
 /** Opens the files of `sources` and hands them to `load`; what it makes is kept until it is disposed of. */
-function loadModel<M extends WasmLanguageModel | WasmImageModel, O extends WireLoadOptions>(
+function loadModel<M extends Model, O extends WireLoadOptions>(
   sources: Description[],
   options: O,
   signal: AbortSignal,
@@ -107,6 +118,11 @@ const handlers: Handlers = {
       WasmLanguageModel.load(files as Files, all, report, flag),
     ),
 
+  loadEmbedding: ({ source, options }, { signal, emit }) =>
+    loadModel([source], options, signal, emit, false, ([files], all, report, flag) =>
+      WasmEmbeddingModel.load(files as Files, all, report, flag),
+    ),
+
   loadImage: async ({ source, options, loras }, { signal, emit }) => {
     const sources = [source, ...loras.map((l) => l.source)];
     const open = async (i: number): Promise<Files> => {
@@ -139,6 +155,16 @@ const handlers: Handlers = {
       ),
     ),
 
+  embed: ({ model: id, texts, options }, { signal, emit }) =>
+    withFlag(signal, (flag) =>
+      model(id, WasmEmbeddingModel).embed(texts, options, (done, total) => emit({ done, total }), flag),
+    ),
+
+  rerank: ({ model: id, query, documents }, { signal, emit }) =>
+    withFlag(signal, (flag) =>
+      model(id, WasmEmbeddingModel).rerank(query, documents, (done, total) => emit({ done, total }), flag),
+    ),
+
   paint: ({ model: id, prompt, options, image, mask, latents }, { signal, emit }) =>
     withFlag(signal, async (flag) => {
       const bytes = (rgba?: Uint8ClampedArray<ArrayBuffer>) => rgba && new Uint8Array(rgba.buffer);
@@ -148,6 +174,8 @@ const handlers: Handlers = {
     }),
 
   tokenize: async ({ model: id, text, special }) => model(id, WasmLanguageModel).tokenize(text, special),
+
+  tokenizeText: async ({ model: id, text }) => model(id, WasmEmbeddingModel).tokenize(text),
 
   detokenize: async ({ model: id, tokens }) => model(id, WasmLanguageModel).detokenize(tokens),
 

@@ -1,5 +1,6 @@
 export { cache } from "./cache.js";
 export { estimate, probe, roofline, tune } from "./device.js";
+export { EmbeddingModel } from "./embedding.js";
 export { InkstoneError } from "./error.js";
 export type { ErrorCode } from "./error.js";
 export { ImageModel } from "./image.js";

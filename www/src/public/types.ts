@@ -1,6 +1,8 @@
 import type {
   Activations,
   Autoencoder,
+  EmbedOptions as RustEmbedOptions,
+  EmbeddingInfo,
   Estimate,
   FamilyName,
   FinishReason,
@@ -25,7 +27,7 @@ import type {
 } from "../internal/generated.js";
 
 /** What Rust has under the same names; its documentation is there. */
-export type { Estimate, FamilyName, ImageFlops, ImageInfo, ImageTimings, Roofline, SamplerName, Tier, Tried };
+export type { EmbeddingInfo, Estimate, FamilyName, ImageFlops, ImageInfo, ImageTimings, Roofline, SamplerName, Tier, Tried };
 export type { LanguageInfo as ModelInfo };
 
 /**
@@ -103,6 +105,23 @@ export interface ImageLoadOptions extends LoadOptions {
    * again from where the files are kept. Default `"auto"`: they leave if all together would not fit.
    */
   textEncoder?: TextMemory;
+}
+
+/** What every call over several texts may be given. */
+export interface TextsOptions {
+  signal?: AbortSignal;
+  /** Hears how many of the texts are done. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Options of one call of `embed`; Rust's, and what is not JSON. */
+export interface EmbedOptions extends Partial<RustEmbedOptions>, TextsOptions {}
+
+/** How well a document answers a query: the higher, the better. */
+export interface Ranked {
+  /** Its place in the list that was given. */
+  index: number;
+  score: number;
 }
 
 /** Options of one call; Rust's, and what is not JSON. */
