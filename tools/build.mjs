@@ -4,7 +4,17 @@
 //   node tools/build.mjs [--deny-warnings]
 
 import { spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -32,7 +42,10 @@ export async function build({ denyWarnings = false } = {}) {
     await bundleLibrary(recipe, folder);
     await writeDeclarations(folder);
   });
-  await replaceFolder(PAGES, bundlePages);
+  await replaceFolder(PAGES, async (folder) => {
+    await bundlePages(folder);
+    copyPdf(join(folder, "pdf"));
+  });
   reportSizes(recipe);
 }
 
@@ -167,6 +180,19 @@ function bundlePages(outdir) {
     .filter(([, entry]) => existsSync(join(root, entry)));
   const plugins = [leaveOut(/^inkstone$/, "../dist/inkstone.js")];
   return bundle({ entryPoints: Object.fromEntries(pages), outdir, sourcemap: true, plugins });
+}
+
+/**
+ * What the search page fetches when it is given the first PDF file: pdf.js as its makers have built it, and the tables of
+ * letters of old files. No part of the package.
+ */
+function copyPdf(folder) {
+  const from = join(root, "node_modules", "pdfjs-dist");
+  mkdirSync(folder);
+  for (const path of ["build/pdf.min.mjs", "build/pdf.worker.min.mjs", "LICENSE"]) {
+    copyFileSync(join(from, path), join(folder, basename(path)));
+  }
+  cpSync(join(from, "cmaps"), join(folder, "cmaps"), { recursive: true });
 }
 
 /** An esbuild plugin: imports that match stay imports, of this address. */

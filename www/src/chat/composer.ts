@@ -65,6 +65,13 @@ export class Composer {
     this.field.focus();
   }
 
+  /** Writes a text below what is there; one that began alike, and was brought before, makes way for it. */
+  add(text: string, beginning: string): void {
+    const own = this.field.value.split(beginning)[0]!.trim();
+    this.write([own, text].filter(Boolean).join("\n\n"));
+    this.field.scrollTop = this.field.scrollHeight;
+  }
+
   private grow(): void {
     this.field.style.height = "auto";
     this.field.style.height = `${Math.min(this.field.scrollHeight, innerHeight * 0.4)}px`;

@@ -4,6 +4,7 @@ import { announce } from "../shared-ui/announce.js";
 import { byId, fill, h } from "../shared-ui/dom.js";
 import { acceptDrops } from "../shared-ui/drop.js";
 import { firstModel } from "../shared-ui/first-model.js";
+import { takeOver } from "../shared-ui/handover.js";
 import { language, t, translatePage } from "../shared-ui/i18n.js";
 import { wireKeys } from "../shared-ui/keys.js";
 import { Panel } from "../shared-ui/panel.js";
@@ -59,6 +60,12 @@ class ChatPage {
     this.rail.draw();
     this.drawPage();
     drawModelButton(byId("model-button"), session, modelName);
+  }
+
+  /** Puts what another page brings into a new conversation's field, to be changed or sent; what was typed there stays. */
+  bring(text: string): void {
+    this.desk.begin();
+    this.composer.add(text, t("handOverIntro"));
   }
 
   // --- Drawing -------------------------------------------------------------------------------------------------------
@@ -198,7 +205,9 @@ function shorterContext(): Way | undefined {
 
 translatePage();
 const desk = await Desk.start();
-new ChatPage(desk);
+const page = new ChatPage(desk);
+const brought = takeOver();
+if (brought) page.bring(brought);
 document.documentElement.dataset.ready = "true";
 if (!desk.lasting) announce(t("notLasting"));
 void firstModel(session, choiceFromText, DEMO, () => t("noGpuWhat"));

@@ -1,12 +1,14 @@
 /** Every text the pages show. The two languages have the same keys; the type makes a missing one a compile error. */
 import { benchEn, benchZh } from "./dictionary-bench.js";
 import { paintEn, paintZh } from "./dictionary-paint.js";
+import { searchEn, searchZh } from "./dictionary-search.js";
 
 const en = {
   // Between the pages
   pages: "Pages",
   chatPage: "Chat",
   paintPage: "Paint",
+  searchPage: "Search",
   benchPage: "Bench",
   // The frame
   skip: "Skip to the message field",
@@ -91,6 +93,7 @@ const en = {
   // Models
   chooseModel: "Choose a model",
   otherModels: "Other models",
+  offeredHint: "Fetched from the Hugging Face hub when you say so, then kept on this device.",
   downloadModel: "Download {size} and begin",
   goOnDownloading: "Go on downloading, {size} left",
   openModel: "Open",
@@ -235,6 +238,7 @@ const en = {
   factTier: "Tier",
   ...paintEn,
   ...benchEn,
+  ...searchEn,
 };
 
 export type Key = keyof typeof en;
@@ -244,6 +248,7 @@ const zh: Record<Key, string> = {
   pages: "页面",
   chatPage: "对话",
   paintPage: "作画",
+  searchPage: "检索",
   benchPage: "测速",
   skip: "跳到输入框",
   conversations: "对话",
@@ -323,6 +328,7 @@ const zh: Record<Key, string> = {
   starter3: "给我三个安静过周日的主意。",
   chooseModel: "选择模型",
   otherModels: "其他模型",
+  offeredHint: "你同意后才从 Hugging Face 下载，之后存在本机。",
   downloadModel: "下载 {size} 并开始",
   goOnDownloading: "继续下载，还剩 {size}",
   openModel: "打开",
@@ -454,6 +460,7 @@ const zh: Record<Key, string> = {
   factTier: "等级",
   ...paintZh,
   ...benchZh,
+  ...searchZh,
 };
 
 export const dictionaries: Record<Language, Record<Key, string>> = { en, zh };

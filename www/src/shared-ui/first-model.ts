@@ -7,11 +7,14 @@ import type { Session } from "./session.js";
 import { supportPage } from "./support.js";
 import { troubleOf } from "./trouble.js";
 
-/** `without`: what the page can't do without WebGPU, and what it still can. */
+/**
+ * `own`: the model that the page brings along, if it does; `without`: what the page can't do without WebGPU, and what it
+ * still can.
+ */
 export async function firstModel<Model extends { dispose(): Promise<void> }>(
   session: Session<Model>,
   fromText: (text: string) => Choice | undefined,
-  own: Listed,
+  own: Listed | undefined,
   without: () => string,
 ): Promise<void> {
   const asked = fromText(new URLSearchParams(location.search).get("model") ?? "");
@@ -34,5 +37,5 @@ export async function firstModel<Model extends { dispose(): Promise<void> }>(
     return;
   }
   // Without being asked the page looks only at the model it brings along: naming a hub model would tell the hub.
-  await session.choose(choiceOf(own));
+  if (own) await session.choose(choiceOf(own));
 }

@@ -20,10 +20,14 @@ export interface Around {
   cancelled: () => void;
   /** The change that may make a model fit which does not; undefined where there is none (left). */
   smaller?: () => Way | undefined;
+  /** The model that is offered while none is chosen. Nothing is asked about it before someone wants it. */
+  first?: () => Choice;
+  /** How the ids in this card begin, on a page that has several. */
+  prefix?: string;
 }
 
 export class Panel<Model extends { dispose(): Promise<void> }> {
-  readonly root = h("section", { class: "panel", id: "panel" });
+  readonly root: HTMLElement;
   private bar: LoadingBar | undefined;
   /** True while the focus was in here and what had it is gone. */
   private orphan = false;
@@ -32,7 +36,12 @@ export class Panel<Model extends { dispose(): Promise<void> }> {
     private readonly session: Session<Model>,
     private readonly around: Around,
   ) {
+    this.root = h("section", { class: "panel", id: this.id("panel") });
     session.progress.watch((now) => now && this.bar?.update(now));
+  }
+
+  private id(name: string): string {
+    return (this.around.prefix ?? "") + name;
   }
 
   draw(): void {
@@ -49,22 +58,41 @@ export class Panel<Model extends { dispose(): Promise<void> }> {
   private drawStep(): void {
     const now = this.session.state.value;
     this.bar = undefined;
-    this.root.dataset.step = now.step;
-    if (now.step === "none" || now.step === "ready")
+    const offered = now.step === "none" ? this.around.first?.() : undefined;
+    this.root.dataset.step = offered ? "offered" : now.step;
+    if (offered) this.drawOffered(offered);
+    else if (now.step === "none" || now.step === "ready")
       fill(this.root, now.step === "none" && this.otherButton("chooseModel"));
     else if (now.step === "checking") fill(this.root, cardHead(now.choice), h("p", { class: "fit" }, t("checking")));
     else if (now.step === "chosen") this.drawChosen(now.choice, now.fit, now.kept);
     else if (now.step === "loading") {
-      this.bar = new LoadingBar(now.choice, () => (this.around.cancelled(), now.cancel()));
+      const cancel = () => (this.around.cancelled(), now.cancel());
+      this.bar = new LoadingBar(now.choice, this.id("cancel-load"), cancel);
       fill(this.root, ...this.bar.parts);
       if (this.session.progress.value) this.bar.update(this.session.progress.value);
     } else fill(this.root, cardHead(now.choice), this.trouble(now));
   }
 
+  private drawOffered(choice: Choice): void {
+    const size = numbers.bytes(choice.listed?.size ?? 0);
+    const open = () => void this.session.open(choice);
+    fill(
+      this.root,
+      cardHead(choice),
+      h("p", { class: "hint" }, t("offeredHint")),
+      h(
+        "div",
+        { class: "ways" },
+        h("button", { type: "button", class: "button", id: this.id("open-model"), onClick: open }, t("downloadModel", { size })),
+        this.otherButton("otherModels"),
+      ),
+    );
+  }
+
   private drawChosen(choice: Choice, fit: Fit, kept: Kept): void {
     const open = h(
       "button",
-      { type: "button", class: "button", id: "open-model", onClick: () => void this.session.open(choice) },
+      { type: "button", class: "button", id: this.id("open-model"), onClick: () => void this.session.open(choice) },
       kept === "whole"
         ? t("openModel")
         : t(kept === "part" ? "goOnDownloading" : "downloadModel", { size: numbers.bytes(fit.download) }),
@@ -178,7 +206,7 @@ class LoadingBar {
   private readonly pace = h("span", { class: "pace" });
   readonly parts: HTMLElement[];
 
-  constructor(choice: Choice, cancel: () => void) {
+  constructor(choice: Choice, id: string, cancel: () => void) {
     this.parts = [
       cardHead(choice),
       h("div", { class: "loading-top" }, this.phase, this.share),
@@ -188,7 +216,7 @@ class LoadingBar {
       h(
         "div",
         { class: "ways" },
-        h("button", { type: "button", class: "button quiet", id: "cancel-load", onClick: cancel }, t("cancel")),
+        h("button", { type: "button", class: "button quiet", id, onClick: cancel }, t("cancel")),
       ),
     ];
   }

@@ -128,6 +128,13 @@ export class Session<Model extends { dispose(): Promise<void> }> {
     await now.model.dispose().catch(() => undefined);
   }
 
+  /** Frees the model and forgets it: the next visit begins without one. */
+  async leave(): Promise<void> {
+    this.turn += 1;
+    writeSetting(`${this.kind.remember}lastModel`, undefined);
+    await this.close();
+  }
+
   /** The GPU failed while computing: the model in hand is gone, opening it again is the way on. */
   async broken(trouble: Trouble): Promise<void> {
     const now = this.state.value;

@@ -23,10 +23,10 @@ export function writeSetting(name: string, value: unknown): boolean {
   }
 }
 
-const TABLES = ["conversations", "pictures"] as const;
+const TABLES = ["conversations", "pictures", "notes"] as const;
 export type Table = (typeof TABLES)[number];
 /** Goes up with every table that is added: the browser then asks for it to be made. */
-const VERSION = 2;
+const VERSION = 3;
 
 function promised<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
