@@ -1,5 +1,5 @@
-// `EmbeddingModel` of the package, with a double in the place of the wasm module: what it hands to Rust, what it makes of
-// the answers, how it stops.
+// `EmbeddingModel` of the package, with a double in the place of the wasm module: what it hands to Rust, what it makes
+// of the answers, how it stops.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -23,7 +23,10 @@ test("each text gets a vector of its own, in order; one text gives a list of one
     const buffers = long.buffer !== short.buffer && long.byteLength === long.buffer.byteLength;
     return { buffers, all: [long, short].map((v) => [v.constructor.name, ...v]), one: await encoder.embed("ab") };
   });
-  assert.deepEqual(value.all, [["Float32Array", 7, 5, 5], ["Float32Array", 1, 1, 1]]); // prettier-ignore
+  assert.deepEqual(value.all, [
+    ["Float32Array", 7, 5, 5],
+    ["Float32Array", 1, 1, 1],
+  ]);
   assert.equal(value.buffers, true, "one can be sent on without the others");
   assert.equal(value.one.length, 1);
   const none = await attempt(async () => [await encoder.embed([]), await encoder.rerank("q", [])]);
@@ -47,7 +50,11 @@ test("options reach Rust, progress comes back text by text", async () => {
 test("documents are scored in their own order", async () => {
   await loadEncoder(record);
   const { value } = await attempt(() => encoder.rerank("ink", ["no", "ink and ink", "ink"]));
-  assert.deepEqual(value, [{ index: 0, score: 0 }, { index: 1, score: 2 }, { index: 2, score: 1 }]); // prettier-ignore
+  assert.deepEqual(value, [
+    { index: 0, score: 0 },
+    { index: 1, score: 2 },
+    { index: 2, score: 1 },
+  ]);
   assert.deepEqual((await attempt(() => encoder.tokenize("ab"))).value, [91, 97, 98, 93]);
 });
 
@@ -64,13 +71,20 @@ test("what can't be meant is refused with its name", async () => {
   assert.match(await complaint(() => encoder.rerank("q", [], { topK: 3 })), /`topK` is no option of rerank; known are/);
   assert.match(await complaint(() => encoder.embed("a", { dimensions: NaN })), /^Unsupported: dimensions is NaN/);
   assert.match(await complaint(() => ink.EmbeddingModel.load("/x.gguf", { lora: [{ source: "/y" }] })), /`lora` works/);
-  assert.match(await complaint(() => ink.EmbeddingModel.load("/x.gguf", { activations: "int8" })), /`activations` works/);
+  assert.match(
+    await complaint(() => ink.EmbeddingModel.load("/x.gguf", { activations: "int8" })),
+    /`activations` works/,
+  );
 });
 
 test("a signal stops the call that it was given to, and no other; dispose stops them all", async () => {
   await loadEncoder(record);
   const { value } = await attempt(async () => {
-    const code = (promise) => promise.then(() => "done", (error) => error.code);
+    const code = (promise) =>
+      promise.then(
+        () => "done",
+        (error) => error.code,
+      );
     const stop = new AbortController();
     const slow = Array(40).fill("slow");
     const begun = performance.now();
@@ -84,7 +98,16 @@ test("a signal stops the call that it was given to, and no other; dispose stops 
     await encoder.dispose();
     return [...stopped, aborted, await running, await code(encoder.embed("a")), await code(encoder.tokenize("a"))];
   });
-  assert.deepEqual(value, ["Cancelled", "Cancelled", "done", true, "Cancelled", "Cancelled", "Unsupported", "Unsupported"]);
+  assert.deepEqual(value, [
+    "Cancelled",
+    "Cancelled",
+    "done",
+    true,
+    "Cancelled",
+    "Cancelled",
+    "Unsupported",
+    "Unsupported",
+  ]);
 });
 
 test("a model of another kind isn't asked for vectors, nor one of these for words", async () => {
@@ -105,12 +128,21 @@ test("modules in folders are read by their paths, from a server, a record and a 
   const ask = ["modules.json", "config.json", "1_Pooling/config.json", "sentence_bert_config.json"];
   const { value, message } = await loadEncoder("/st/", { ask });
   assert.equal(message, undefined);
-  assert.deepEqual(value.sizes, { "modules.json": 2, "config.json": 2, "1_Pooling/config.json": 7, "sentence_bert_config.json": null }); // prettier-ignore
+  assert.deepEqual(value.sizes, {
+    "modules.json": 2,
+    "config.json": 2,
+    "1_Pooling/config.json": 7,
+    "sentence_bert_config.json": null,
+  });
   const [kept] = await cacheList();
   assert.equal(kept.files.length, 3);
   await visit(page);
   assert.equal((await loadEncoder("/st/", { ask })).value.sizes["1_Pooling/config.json"], 7);
-  assert.deepEqual(ranges().filter((path) => path.startsWith("/st/")), [], "what is missing was noted as well"); // prettier-ignore
+  assert.deepEqual(
+    ranges().filter((path) => path.startsWith("/st/")),
+    [],
+    "what is missing was noted as well",
+  );
 
   const dropped = await attempt(async () => {
     const file = (path, text) =>
@@ -120,7 +152,10 @@ test("modules in folders are read by their paths, from a server, a record and a 
     const record = await ink.EmbeddingModel.load({ "1_Pooling/config.json": "{}", "config.json": new Blob(["{}"]) });
     return [dropped.info.names, record.info.names];
   });
-  assert.deepEqual(dropped.value, [["config.json", "1_Pooling/config.json"], ["1_Pooling/config.json", "config.json"]]);
+  assert.deepEqual(dropped.value, [
+    ["config.json", "1_Pooling/config.json"],
+    ["1_Pooling/config.json", "config.json"],
+  ]);
   const alone = await attempt(() => ink.EmbeddingModel.load(new File(["# notes"], "README.md")));
   assert.match(`${alone.code}: ${alone.message}`, /^Format: README\.md: this is neither a GGUF nor a safetensors file/);
 });

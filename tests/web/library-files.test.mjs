@@ -163,14 +163,18 @@ test("of a hub repository the files that make a model are picked", async () => {
   const encoder = ["config.json", "config_sentence_transformers.json", "model.safetensors", "modules.json"];
   encoder.push("sentence_bert_config.json", "tokenizer.json", "tokenizer_config.json");
   const sorted = ([first, ...rest]) => [first, ...rest.sort()].join(" ");
-  const picked = pick([...modules, ...encoder, "onnx/model.onnx", "onnx/config.json", "pytorch_model.bin", "vocab.txt"]);
-  assert.equal(sorted(picked.split(" ")), sorted(["modules.json", ...modules, ...encoder.filter((n) => n !== "modules.json")]));
+  const others2 = ["onnx/model.onnx", "onnx/config.json", "pytorch_model.bin", "vocab.txt"];
+  const picked = pick([...modules, ...encoder, ...others2]).split(" ");
+  const rest = encoder.filter((name) => name !== "modules.json");
+  assert.equal(sorted(picked), sorted(["modules.json", ...modules, ...rest]));
   const moved = ["0_Transformer/config.json", "0_Transformer/model.safetensors", "0_Transformer/tokenizer.json"];
-  assert.equal(pick(["1_Pooling/config.json", ...moved, "modules.json"]), ["modules.json", "1_Pooling/config.json", ...moved].join(" ")); // prettier-ignore
+  const [pooling, list] = ["1_Pooling/config.json", "modules.json"];
+  assert.equal(pick([pooling, ...moved, list]), [list, pooling, ...moved].join(" "));
   const shards2 = moved.map((name) => name.replace("model.safetensors", "model-00001-of-00001.safetensors"));
   assert.equal(pick(["modules.json", ...shards2, "0_Transformer/model.safetensors"]).includes("-00001"), false);
-  assert.match(pick([...modules, "config.json", "modules.json", "pytorch_model.bin"]), /^Unsupported: .*pickled PyTorch/);
-  assert.match(pick(["config.json", "2_Dense/model.safetensors", "pytorch_model.bin"]), /^Unsupported: .*pickled PyTorch/);
+  const pickled = ["config.json", "pytorch_model.bin"];
+  assert.match(pick([...modules, ...pickled, list]), /^Unsupported: .*pickled PyTorch/);
+  assert.match(pick([...pickled, "2_Dense/model.safetensors"]), /^Unsupported: .*pickled PyTorch/);
   // A pipeline is listed with every file that its parts could need: which of them are read depends on their contents.
   const parts = ["scheduler/scheduler_config.json", "text_encoder/config.json", "text_encoder_2/model.safetensors"];
   parts.push("tokenizer/merges.txt", "unet/diffusion_pytorch_model.fp16.safetensors", "vae/config.json");

@@ -1,6 +1,6 @@
 // Stands in for the package on the search page: its vectors are counts of words, so that what is nearest can be told
-// beforehand. How it behaves is set by `localStorage.double`; what it was asked is kept in `asked`. The chat page finds a
-// language model here that answers with what it was asked.
+// beforehand. How it behaves is set by `localStorage.double`; what it was asked is kept in `asked`. The chat page finds
+// a language model here that answers with what it was asked.
 
 const wish = () => JSON.parse(localStorage.getItem("double") ?? "{}");
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -21,7 +21,15 @@ const cancelled = () => new InkstoneError("Cancelled", "it was cancelled");
 
 export async function probe() {
   const { supported = true } = wish();
-  return { supported, reason: "no adapter", adapter: "double", tier: "base", limits: {}, budgetBytes: 4e9, kernels: [] };
+  return {
+    supported,
+    reason: "no adapter",
+    adapter: "double",
+    tier: "base",
+    limits: {},
+    budgetBytes: 4e9,
+    kernels: [],
+  };
 }
 
 const stored = () => JSON.parse(localStorage.getItem("doubleStored") ?? "[]");

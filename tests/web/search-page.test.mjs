@@ -1,21 +1,26 @@
 // A visit to the search page, with search-double.js in the place of the package, whose vectors are counts of words: so
-// what is found can be told beforehand. Text out of files and passages are tested by themselves in search-parts.test.mjs.
+// what is found can be told beforehand. Text out of files, and passages, are in search-parts.test.mjs.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openStudy, pdf, seeker } from "./search-person.mjs";
 
 const STONES = [
-  "# Inkstones", "An inkstone is a stone on which ink is ground.",
-  "## Care", "Wash the inkstone after use and let it dry slowly in the shade. Never use soap.",
-  "## Grinding", "Grind the ink slowly with little water, in circles.",
-].join("\n\n"); // prettier-ignore
+  "# Inkstones",
+  "An inkstone is a stone on which ink is ground.",
+  "## Care",
+  "Wash the inkstone after use and let it dry slowly in the shade. Never use soap.",
+  "## Grinding",
+  "Grind the ink slowly with little water, in circles.",
+].join("\n\n");
 const REPORT = pdf(
   ["The annual report of the paper mill.", "Sales of rice paper grew by nine percent."],
   ["Goat hair is used for soft brushes (and for nothing else)."],
 );
-const PAGE =
-  "<!doctype html><title>t</title><nav>Menu</nav><h1>Brushes</h1><p>A weasel&#39;s hair is <b>stiff</b>.</p><script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>";
+const PAGE = [
+  "<!doctype html><title>t</title><nav>Menu</nav><h1>Brushes</h1><p>A weasel&#39;s hair is <b>stiff</b>.</p>",
+  "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>",
+].join("");
 const CHINESE = "砚台用过之后要清洗，放在阴凉处晾干。\n\n墨要慢慢地磨，水不能太多。";
 const FIRST = "sentence-transformers/all-MiniLM-L6-v2";
 
@@ -68,7 +73,9 @@ test("a question that is asked too early waits until a model is open and has rea
   await page.waitForSelector("text=Waits until a model is open");
   assert.deepEqual(await person.asked(), [], "that a question waits downloads nothing");
   await page.click("#dock #open-model");
-  await page.waitForFunction(() => /of 91,000,000 bytes/.test(document.querySelector("#dock .amount")?.textContent ?? ""));
+  await page.waitForFunction(() =>
+    /of 91,000,000 bytes/.test(document.querySelector("#dock .amount")?.textContent ?? ""),
+  );
   const bar = page.locator("#work [role=progressbar]");
   await bar.waitFor();
   assert.match(await bar.getAttribute("aria-valuetext"), /^(Reading|Making) \S+( searchable)? \d+%$/);
@@ -76,7 +83,10 @@ test("a question that is asked too early waits until a model is open and has rea
   const [best] = await person.passages();
   assert.deepEqual([best.file, best.place], ["report.pdf", "pages 1 to 2"]);
   const asked = await person.asked();
-  assert.deepEqual(asked.filter(([what]) => what === "load"), [["load", FIRST]]); // prettier-ignore
+  assert.deepEqual(
+    asked.filter(([what]) => what === "load"),
+    [["load", FIRST]],
+  );
   const texts = asked.filter(([what]) => what === "embed").map(([, texts]) => texts);
   assert.deepEqual(texts.at(-1), ["soft brushes of goats"], "the question came last");
   assert.equal(texts.flat().length, 6 + 1, "each passage and the question, once");
@@ -89,7 +99,10 @@ test("what fits is found first, with its file, its place, its score, and the que
   assert.deepEqual(care.marks, ["Wash", "inkstone", "soap"]);
   assert.equal(care.text.startsWith("Care\nWash the inkstone"), true);
   const scores = [care, ...others].map(({ score }) => score);
-  assert.deepEqual(scores, [...scores].sort((a, b) => b - a));
+  assert.deepEqual(
+    scores,
+    [...scores].sort((a, b) => b - a),
+  );
   assert.ok(scores[0] > 0.2 && scores[0] <= 1, `${scores}`);
   assert.match(await person.shown("#found-count"), /^6 passages of 4 notes\.$/);
   const [html] = await person.ask("is a weasel stiff");
@@ -118,12 +131,15 @@ test("reading is shown and can be stopped; what was read stays, the rest is read
   await person.ready();
   const long = Array.from({ length: 120 }, (_, i) => `This is sentence number ${i} of a long text.`).join(" ");
   await person.drop(["short.txt", "A short one."], ["long.txt", long]);
-  await page.waitForFunction(() => /^[1-9]\d* of \d+$/.test(document.querySelector("#work .amount")?.textContent ?? ""));
+  await page.waitForFunction(() =>
+    /^[1-9]\d* of \d+$/.test(document.querySelector("#work .amount")?.textContent ?? ""),
+  );
   const [done, all] = (await person.shown("#work .amount")).split(" of ").map(Number);
   assert.ok(done < all && all > 50, `${done} of ${all}`);
   await page.focus("#stop-work");
   await page.keyboard.press("Enter");
   await page.waitForSelector("#read-now");
+  assert.match(await person.shown("#notice"), /^1 note has not been read yet/);
   assert.equal(await facts("short.txt").then((text) => /1 passage$/.test(text)), true);
   assert.match(await facts("long.txt"), /not read yet$/);
   await page.click("#read-now");
@@ -166,7 +182,10 @@ test("after a reload notes, model and question are there, and nothing is read or
   assert.equal(await page.inputValue("#question"), "grinding ink in circles");
   assert.equal((await person.passages())[0].place, "Inkstones › Grinding");
   const asked = await person.asked();
-  assert.deepEqual(asked.filter(([what]) => what === "embed"), [["embed", ["grinding ink in circles"], undefined]]); // prettier-ignore
+  assert.deepEqual(
+    asked.filter(([what]) => what === "embed"),
+    [["embed", ["grinding ink in circles"], undefined]],
+  );
   assert.ok(!requests.slice(before).some((path) => path.includes("pdf")));
 });
 
@@ -196,7 +215,7 @@ test("another model can't search what the first has read, and reads it again whe
   await page.waitForSelector(".fit.yes");
   await page.click("#open-model");
   await person.ready();
-  await page.waitForSelector("text=Notes read by all-MiniLM-L6-v2, where other-prompted-model finds nothing: 6.");
+  await page.waitForSelector("text=6 notes were read by all-MiniLM-L6-v2. other-prompted-model finds nothing in them");
   assert.match(await facts("stones.md"), /read by all-MiniLM-L6-v2$/);
   await page.waitForSelector("button:text('Open all-MiniLM-L6-v2')");
   assert.deepEqual(await person.ask("inkstone care"), []);
@@ -217,15 +236,21 @@ test("a second model puts what was found in order, until it is closed", async ()
   await page.waitForSelector("#close-reranker");
   const after = await person.ask("the ink");
   assert.match(await person.shown("#found-count"), /Put in order by the second model\.$/);
-  assert.notDeepEqual(after.map(({ text }) => text), before.map(({ text }) => text)); // prettier-ignore
+  assert.notDeepEqual(
+    after.map(({ text }) => text),
+    before.map(({ text }) => text),
+  );
   const lengths = after.map(({ text }) => text.length);
-  assert.deepEqual(lengths, [...lengths].sort((a, b) => a - b), "the double likes short ones");
+  assert.deepEqual(
+    lengths,
+    [...lengths].sort((a, b) => a - b),
+    "the double likes short ones",
+  );
   const [, query, documents] = (await person.asked()).find(([what]) => what === "rerank");
   assert.equal(query, "the ink");
   assert.equal(documents.length, 12, "it was shown all, and not only the six that are wanted");
   await page.reload();
-  await page.waitForSelector("#close-reranker", { state: "attached" });
-  await page.click("#open-drawer");
+  // It was kept on this device, and opens again as the first one does; the drawer is open still.
   await page.click("#close-reranker");
   await page.waitForSelector("#rerank-open-model");
   await person.ask("an ink");
@@ -233,6 +258,7 @@ test("a second model puts what was found in order, until it is closed", async ()
   await page.reload();
   await person.ready();
   assert.equal(await page.locator("#close-reranker").count(), 0, "closed is closed");
+  await page.click("#close-drawer");
 });
 
 test("a model that can't search says so; a folder or a file that is dropped is a model", async () => {
@@ -272,7 +298,14 @@ test("trouble while searching or reading: one sentence, a button, and nothing is
 test("the passages that are ticked go to the chat page, where they can be changed before they are sent", async () => {
   await person.ask("How do I wash an inkstone?");
   const ticks = page.locator(".passage input");
-  assert.deepEqual(await ticks.evaluateAll((all) => all.map(({ checked }) => checked)), [true, true, true, true, false, false]); // prettier-ignore
+  assert.deepEqual(await ticks.evaluateAll((all) => all.map(({ checked }) => checked)), [
+    true,
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
   for (const i of [2, 3]) await ticks.nth(i).uncheck();
   const [one, two] = await person.passages();
   await page.click("#ask-chat");
@@ -324,6 +357,22 @@ test("what one tab adds, the other one shows", async () => {
   await other.close();
 });
 
+test("the example puts its lines in order", async () => {
+  await person.wish({});
+  await page.goto(`${browser.url}/examples/search/`);
+  await page.waitForSelector("#go:not([disabled])");
+  assert.equal(await person.shown("#status"), "512 numbers for each text");
+  await page.fill("#question", "what is paper made of?");
+  await page.click("#go");
+  await page.waitForSelector("#found li");
+  const lines = await page.$$eval("#found li", (all) => all.map((one) => one.textContent));
+  assert.equal(lines.length, 3);
+  assert.match(lines[0], /^0\.\d\d Rice paper is made/);
+});
+
 test("nothing but what the policy refused reached the console", () => {
-  assert.deepEqual(page.problems.filter((problem) => !problem.includes("Content Security Policy")), []); // prettier-ignore
+  assert.deepEqual(
+    page.problems.filter((problem) => !problem.includes("Content Security Policy")),
+    [],
+  );
 });

@@ -13,14 +13,18 @@ let parts;
 before(async () => {
   const contents = PARTS.map((name) => `export * from "./${name}.js";`).join("\n");
   const { outputFiles } = await build({
-    stdin: { contents, resolveDir: FOLDER, loader: "ts" }, bundle: true, format: "esm", target: "es2022", write: false,
-  }); // prettier-ignore
+    stdin: { contents, resolveDir: FOLDER, loader: "ts" },
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    write: false,
+  });
   parts = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
 });
 
 const texts = (blocks) => blocks.map(({ text }) => text);
 
-// ---- text out of files -----------------------------------------------------------------------------------------------
+// ---- text out of files ---------------------------------------------------------------------------------------------
 
 test("plain text: paragraphs with their lines; what a program wrapped is one line again", () => {
   const wrapped = "This line was broken by an editor because it had become wider\nthan its window, nobody meant it.";
@@ -28,7 +32,10 @@ test("plain text: paragraphs with their lines; what a program wrapped is one lin
   const chinese = "这一行太长了，所以被编辑器折成了两行，其实本来应该是一句完整的\n话，中间没有空格。";
   const blocks = parts.plainBlocks(`\n${wrapped}\r\n\r\n${list}\n \n\n${chinese}\n`);
   assert.deepEqual(texts(blocks), [wrapped.replace("\n", " "), list, chinese.replace("\n", "")]);
-  assert.deepEqual(blocks.map(({ place }) => place.line), [2, 5, 10]); // prettier-ignore
+  assert.deepEqual(
+    blocks.map(({ place }) => place.line),
+    [2, 5, 10],
+  );
   assert.deepEqual(parts.plainBlocks(" \n\n"), []);
 });
 
@@ -45,18 +52,37 @@ test("bytes are read as what they are: UTF-8, UTF-16, GB 18030, Windows' Latin",
 
 test("Markdown: words without signs, each below its headings", () => {
   const source = [
-    "---\ntitle: x\n---", "# The *desk*", "A **bold** [link](https://a.example) and `code` &amp; ![a stone](x.png).",
-    "## Care", "- wash\n- dry\n  - slowly", "> quoted\n> twice", "```js\nlet a = 1;\n```", "| a | b |\n|---|---|\n| 1 | *2* |",
-    "<div>raw <b>HTML</b></div>", "# Other", "last\nline",
-  ].join("\n\n"); // prettier-ignore
+    "---\ntitle: x\n---",
+    "# The *desk*",
+    "A **bold** [link](https://a.example) and `code` &amp; ![a stone](x.png).",
+    "## Care",
+    "- wash\n- dry\n  - slowly",
+    "> quoted\n> twice",
+    "```js\nlet a = 1;\n```",
+    "| a | b |\n|---|---|\n| 1 | *2* |",
+    "<div>raw <b>HTML</b></div>",
+    "# Other",
+    "last\nline",
+  ].join("\n\n");
   const blocks = parts.markdownBlocks(source);
   assert.deepEqual(texts(blocks), [
-    "The desk", "A bold link and code & a stone.", "Care", "- wash\n- dry\n- slowly", "quoted twice", "let a = 1;",
-    "a | b\n1 | 2", "raw  HTML", "Other", "last line",
-  ]); // prettier-ignore
+    "The desk",
+    "A bold link and code & a stone.",
+    "Care",
+    "- wash\n- dry\n- slowly",
+    "quoted twice",
+    "let a = 1;",
+    "a | b\n1 | 2",
+    "raw  HTML",
+    "Other",
+    "last line",
+  ]);
   const headings = blocks.map(({ place }) => place.heading);
   assert.deepEqual([...new Set(headings)], ["The desk", "The desk › Care", "Other"]);
-  assert.deepEqual(blocks.filter(({ heading }) => heading).map(({ text }) => text), ["The desk", "Care", "Other"]); // prettier-ignore
+  assert.deepEqual(
+    blocks.filter(({ heading }) => heading).map(({ text }) => text),
+    ["The desk", "Care", "Other"],
+  );
   const lines = source.split("\n");
   for (const { text, place } of blocks.filter(({ heading }) => heading)) {
     assert.match(lines[place.line - 1].replaceAll("*", ""), new RegExp(`^#+ ${text}$`), "places are lines of the file");
@@ -65,12 +91,16 @@ test("Markdown: words without signs, each below its headings", () => {
 
 /** A tree as browsers make it. */
 function el(nodeName, ...children) {
-  const own = (child) => (typeof child === "string" ? { nodeType: 3, nodeName: "#text", nodeValue: child, childNodes: [] } : child);
+  const own = (child) =>
+    typeof child === "string" ? { nodeType: 3, nodeName: "#text", nodeValue: child, childNodes: [] } : child;
   const hidden = children[0] === HIDDEN;
   return {
-    nodeType: 1, nodeName, nodeValue: null, childNodes: children.slice(hidden ? 1 : 0).map(own),
+    nodeType: 1,
+    nodeName,
+    nodeValue: null,
+    childNodes: children.slice(hidden ? 1 : 0).map(own),
     hasAttribute: (name) => hidden && name === "hidden",
-  }; // prettier-ignore
+  };
 }
 const HIDDEN = Symbol("hidden");
 
@@ -81,7 +111,12 @@ test("HTML: what a reader reads, not what a program does", () => {
     el(
       "BODY",
       el("NAV", el("A", "Home")),
-      el("MAIN", el("H1", "The ", el("EM", "desk")), el("P", "One\n  ", el("B", "two"), " three", el("BR"), "four"), "loose"),
+      el(
+        "MAIN",
+        el("H1", "The ", el("EM", "desk")),
+        el("P", "One\n  ", el("B", "two"), " three", el("BR"), "four"),
+        "loose",
+      ),
       el("SCRIPT", "alert(1)"),
       el("DIV", HIDDEN, "unseen"),
       el("H3", "Care"),
@@ -91,8 +126,19 @@ test("HTML: what a reader reads, not what a program does", () => {
     ),
   );
   const blocks = parts.htmlBlocks(page);
-  assert.deepEqual(texts(blocks), ["The desk", "One two three\nfour", "loose", "Care", "- wash\n- dry\n- slowly", "a | b\n1 | 2", "let a;\n  let b;"]); // prettier-ignore
-  assert.deepEqual(blocks.map(({ place }) => place.heading), [...Array(3).fill("The desk"), ...Array(4).fill("The desk › Care")]); // prettier-ignore
+  assert.deepEqual(texts(blocks), [
+    "The desk",
+    "One two three\nfour",
+    "loose",
+    "Care",
+    "- wash\n- dry\n- slowly",
+    "a | b\n1 | 2",
+    "let a;\n  let b;",
+  ]);
+  assert.deepEqual(
+    blocks.map(({ place }) => place.heading),
+    [...Array(3).fill("The desk"), ...Array(4).fill("The desk › Care")],
+  );
 });
 
 test("PDF: lines become paragraphs, parted words become whole, running heads are left out", () => {
@@ -102,19 +148,33 @@ test("PDF: lines become paragraphs, parted words become whole, running heads are
   ];
   const page = (n, ...body) => [...line("Annual report", 800), ...body.flat(), ...line(`Page ${n}`, 20)];
   const pages = [
-    page(1, line("A title", 760, 18), line("The ink-", 730), line("stone is wet and the", 718), line("brush is dry.", 706), line("Next.", 670)),
+    page(
+      1,
+      line("A title", 760, 18),
+      line("The ink-", 730),
+      line("stone is wet and the", 718),
+      line("brush is dry.", 706),
+      line("Next.", 670),
+    ),
     page(2, line("墨要慢慢", 700), line("磨。", 688), line("Well-", 676), line("Known", 664)),
     page(3, line("Last", 700)),
-  ]; // prettier-ignore
+  ];
   const blocks = parts.pdfBlocks(pages);
-  assert.deepEqual(blocks.map(({ text, place }) => `${place.page}: ${text}`), [
-    "1: A title", "1: The inkstone is wet and the brush is dry.", "1: Next.", "2: 墨要慢慢磨。 Well- Known", "3: Last",
-  ]); // prettier-ignore
+  assert.deepEqual(
+    blocks.map(({ text, place }) => `${place.page}: ${text}`),
+    [
+      "1: A title",
+      "1: The inkstone is wet and the brush is dry.",
+      "1: Next.",
+      "2: 墨要慢慢磨。 Well- Known",
+      "3: Last",
+    ],
+  );
   assert.deepEqual(parts.pdfBlocks([[], []]), []);
   assert.equal(parts.pdfBlocks(pages.slice(0, 2)).length, 6 + 2, "two pages are too few to know what they repeat");
 });
 
-// ---- passages --------------------------------------------------------------------------------------------------------
+// ---- passages ------------------------------------------------------------------------------------------------------
 
 /** Tokens as a model with one for each word, and one before and after each text. */
 const byWord = async (text) => 2 + (text.match(/\S+/g) ?? []).length;
@@ -128,7 +188,11 @@ test("passages are whole sentences within the limit, and each begins with the en
     assert.ok((await byWord(text)) <= 50, text);
     assert.match(text, /^Sentence [^]*words\.$/, "no sentence is cut");
   }
-  for (const sentence of sentences) assert.ok(passages.some(({ text }) => text.includes(sentence)), sentence); // prettier-ignore
+  for (const sentence of sentences)
+    assert.ok(
+      passages.some(({ text }) => text.includes(sentence)),
+      sentence,
+    );
   for (let i = 1; i < passages.length; i++) {
     const [first] = passages[i].text.match(/^[^.]*\./);
     assert.ok(passages[i - 1].text.endsWith(first), "they overlap by a sentence");
@@ -140,7 +204,10 @@ test("a heading begins a passage and stays with what follows it", async () => {
   const blocks = parts.markdownBlocks("# Book\n\n## Ink\n\nBlack and wet.\n\nSlow.\n\n## Paper\n\nWhite.");
   const passages = await parts.passagesOf(blocks, 100, byWord);
   assert.deepEqual(texts(passages), ["Book\nInk\nBlack and wet.\nSlow.", "Paper\nWhite."]);
-  assert.deepEqual(passages.map(({ place }) => place.heading), ["Book › Ink", "Book › Paper"]); // prettier-ignore
+  assert.deepEqual(
+    passages.map(({ place }) => place.heading),
+    ["Book › Ink", "Book › Paper"],
+  );
 });
 
 test("what has no end is cut between words, or between letters where there are none, and nothing is lost", async () => {
@@ -150,7 +217,13 @@ test("what has no end is cut between words, or between letters where there are n
   for (const { text } of cut) assert.ok((await byWord(text)) <= 34);
   const letters = async (text) => text.length;
   const [wall, emoji] = ["墨".repeat(500), "😀".repeat(101)];
-  assert.equal((await parts.passagesOf([block(wall)], 64, letters)).map(({ text }) => text).join("").replaceAll("墨", ""), ""); // prettier-ignore
+  assert.equal(
+    (await parts.passagesOf([block(wall)], 64, letters))
+      .map(({ text }) => text)
+      .join("")
+      .replaceAll("墨", ""),
+    "",
+  );
   for (const { text } of await parts.passagesOf([block(emoji)], 16, letters)) assert.match(text, /^(?:😀)+$/u);
   assert.deepEqual(await parts.passagesOf([], 64, letters), []);
 });
@@ -171,16 +244,34 @@ test("counting stops where nobody waits for it any more", async () => {
   assert.ok(counted < 10);
 });
 
-// ---- ranking and marking ---------------------------------------------------------------------------------------------
+// ---- ranking and marking -------------------------------------------------------------------------------------------
 
 test("the nearest vectors come first, whatever their length", () => {
   const { best, cosines, flat } = parts;
-  const vectors = flat([[0, 9], [3, 3], [-1, 0], [2, 0], [0, 0]].map((v) => Float32Array.from(v)));
+  const vectors = flat(
+    [
+      [0, 9],
+      [3, 3],
+      [-1, 0],
+      [2, 0],
+      [0, 0],
+    ].map((v) => Float32Array.from(v)),
+  );
   assert.equal(vectors.dimensions, 2);
   const scores = cosines(Float32Array.from([5, 0]), vectors);
-  assert.deepEqual(Array.from(scores, (s) => Math.round(100 * s) / 100), [0, 0.71, -1, 1, 0]); // prettier-ignore
-  const ranked = best(Array.from(scores, (score, i) => ({ score, i })), 4); // prettier-ignore
-  assert.deepEqual(ranked.map(({ i }) => i), [3, 1, 0, 4], "equal ones in the order they have"); // prettier-ignore
+  assert.deepEqual(
+    Array.from(scores, (s) => Math.round(100 * s) / 100),
+    [0, 0.71, -1, 1, 0],
+  );
+  const ranked = best(
+    Array.from(scores, (score, i) => ({ score, i })),
+    4,
+  );
+  assert.deepEqual(
+    ranked.map(({ i }) => i),
+    [3, 1, 0, 4],
+    "equal ones in the order they have",
+  );
   assert.equal(cosines(Float32Array.from([1]), flat([])).length, 0);
 });
 
@@ -190,23 +281,44 @@ test("the words of a question are marked where they stand, in other forms too, a
     assert.equal(runs.map((run) => run.text).join(""), text, "nothing is lost");
     return runs.filter((run) => run.marked).map((run) => run.text);
   };
-  assert.deepEqual(marked("How do I wash the inkstones?", "Washing an Inkstone: the stone is washed."), ["Washing", "Inkstone", "washed"]); // prettier-ignore
+  assert.deepEqual(marked("How do I wash the inkstones?", "Washing an Inkstone: the stone is washed."), [
+    "Washing",
+    "Inkstone",
+    "washed",
+  ]);
   assert.deepEqual(marked("CAFE naïve", "A café, naive; cafeteria"), ["café", "naive"]);
   assert.deepEqual(marked("what is it", "what it is"), [], "words that every text has say nothing");
   assert.deepEqual(marked("砚台怎么清洗？", "用过的砚台必须清洗，不然砚台会坏。"), ["砚台", "清洗", "砚台"]);
   assert.deepEqual(marked("墨怎么磨", "磨墨要慢"), ["磨墨"], "neighbours are one mark");
-  assert.deepEqual(marked("墨 ink", "The ink (墨) is İ"), ["ink"], "where small letters are longer, letters keep their places");
+  assert.deepEqual(
+    marked("墨 ink", "The ink (墨) is İ"),
+    ["ink"],
+    "where small letters are longer, letters keep their places",
+  );
   assert.deepEqual(parts.termsOf(" … "), []);
 });
 
 test("files from this device are one model: a folder with its modules, or a file", () => {
   const { choiceFromFiles, choiceFromText } = parts;
   const files = (...paths) => new Map(paths.map((path) => [path, new File(["x"], path.split("/").pop())]));
-  const folder = choiceFromFiles(files("mine/modules.json", "mine/1_Pooling/config.json", "mine/config.json", "mine/model.safetensors")); // prettier-ignore
-  assert.deepEqual(Object.keys(folder.source).sort(), ["1_Pooling/config.json", "config.json", "model.safetensors", "modules.json"]); // prettier-ignore
+  const folder = choiceFromFiles(
+    files("mine/modules.json", "mine/1_Pooling/config.json", "mine/config.json", "mine/model.safetensors"),
+  );
+  assert.deepEqual(Object.keys(folder.source).sort(), [
+    "1_Pooling/config.json",
+    "config.json",
+    "model.safetensors",
+    "modules.json",
+  ]);
   assert.equal(folder.name, "mine");
-  const moved = choiceFromFiles(files("m/0_Transformer/config.json", "m/0_Transformer/model.safetensors", "m/modules.json"));
-  assert.deepEqual(Object.keys(moved.source).sort(), ["0_Transformer/config.json", "0_Transformer/model.safetensors", "modules.json"]); // prettier-ignore
+  const moved = choiceFromFiles(
+    files("m/0_Transformer/config.json", "m/0_Transformer/model.safetensors", "m/modules.json"),
+  );
+  assert.deepEqual(Object.keys(moved.source).sort(), [
+    "0_Transformer/config.json",
+    "0_Transformer/model.safetensors",
+    "modules.json",
+  ]);
   assert.equal(choiceFromFiles(files("a.gguf")).name, "a");
   assert.equal(choiceFromFiles(files("a/config.json", "notes.md")), undefined, "no weights, no model");
   const listed = choiceFromText("https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2");

@@ -1,14 +1,17 @@
 // What a person does on the search page, for its tests, the package's double that answers them, and files to drop.
 
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { openBrowser } from "./browser.mjs";
 
+const examples = fileURLToPath(new URL("../../examples", import.meta.url));
 const double = readFileSync(new URL("search-double.js", import.meta.url));
 const serveDouble = (_, response) => response.writeHead(200, { "Content-Type": "text/javascript" }).end(double);
 
 /** A browser in which the pages import search-double.js as the package. */
 export function openStudy(options = {}) {
-  return openBrowser({ ...options, webgpu: "refused", routes: { "/dist/inkstone.js": serveDouble } });
+  const routes = { "/dist/inkstone.js": serveDouble, "/examples/": examples };
+  return openBrowser({ ...options, webgpu: "refused", routes });
 }
 
 /** A PDF file of these pages, each a list of lines. */
@@ -31,7 +34,9 @@ export function pdf(...pages) {
     if (n > 0) file += `${n} 0 obj\n${object}\nendobj\n`;
     return at;
   });
-  const entries = places.map((at, n) => (n === 0 ? "0000000000 65535 f \n" : `${String(at).padStart(10, "0")} 00000 n \n`));
+  const entries = places.map((at, n) =>
+    n === 0 ? "0000000000 65535 f \n" : `${String(at).padStart(10, "0")} 00000 n \n`,
+  );
   const tail = `trailer\n<< /Size ${objects.length} /Root 1 0 R >>\nstartxref\n${file.length}\n%%EOF\n`;
   return Buffer.from(`${file}xref\n0 ${objects.length}\n${entries.join("")}${tail}`, "latin1");
 }
@@ -95,7 +100,8 @@ export function seeker(page) {
     await page.fill("#question", question);
     await page.press("#question", "Enter");
     await page.waitForFunction(
-      (question) => document.getElementById("asked")?.textContent === question && document.getElementById("found-count"),
+      (question) =>
+        document.getElementById("asked")?.textContent === question && document.getElementById("found-count"),
       question,
     );
     return passages();

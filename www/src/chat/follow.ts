@@ -22,7 +22,9 @@ export class Follower {
       this.toEnd();
       afterwards();
     });
-    new ResizeObserver(() => this.following && this.toEnd()).observe(byId("transcript"));
+    const thread = byId("transcript");
+    // Before the first message there is no end to keep in view.
+    new ResizeObserver(() => this.following && thread.hasChildNodes() && this.toEnd()).observe(thread);
   }
 
   toEnd(): void {

@@ -66,6 +66,7 @@ class ChatPage {
   bring(text: string): void {
     this.desk.begin();
     this.composer.add(text, t("handOverIntro"));
+    byId("scroll").scrollTop = 0;
   }
 
   // --- Drawing -------------------------------------------------------------------------------------------------------

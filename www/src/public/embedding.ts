@@ -23,13 +23,14 @@ export class EmbeddingModel {
   }
 
   /**
-   * Streams a model's files to the GPU: a folder of Sentence Transformers or of transformers, or a GGUF file. Rejects with
-   * an {@link InkstoneError}; with `Cancelled` as soon as `options.signal` is aborted.
+   * Streams a model's files to the GPU: a folder of Sentence Transformers or of transformers, or a GGUF file. Rejects
+   * with an {@link InkstoneError}; with `Cancelled` as soon as `options.signal` is aborted.
    */
   static async load(source: Source, options: LoadOptions = {}): Promise<EmbeddingModel> {
     const { signal, onProgress, lora, hub, activations, ...rest } = options;
     if (lora?.length) throw new InkstoneError("Unsupported", "`lora` works with image models only: leave it out");
-    if (activations) throw new InkstoneError("Unsupported", "`activations` works with language models only: leave it out");
+    if (activations)
+      throw new InkstoneError("Unsupported", "`activations` works with language models only: leave it out");
     const description = describeSource(source, hub);
     if (signal?.aborted) throw cancelled();
     const link = connection();
@@ -48,8 +49,8 @@ export class EmbeddingModel {
   }
 
   /**
-   * Makes a vector of each text; one text gives a list of one. Texts longer than `info.maxTokens` are cut. Calls wait for
-   * the ones before them.
+   * Makes a vector of each text; one text gives a list of one. Texts longer than `info.maxTokens` are cut. Calls wait
+   * for the ones before them.
    */
   async embed(texts: string | string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
     const { signal, onProgress, ...rest } = options;
@@ -120,7 +121,8 @@ export class EmbeddingModel {
 
 /** A list of texts as the worker takes it; throws `Unsupported` for what is none. */
 function listOf(texts: string[], what: string): string[] {
-  if (!Array.isArray(texts)) throw new InkstoneError("Unsupported", `the ${what} are no list: give an array of strings`);
+  if (!Array.isArray(texts))
+    throw new InkstoneError("Unsupported", `the ${what} are no list: give an array of strings`);
   const wrong = Array.from(texts).findIndex((text) => typeof text !== "string");
   if (wrong >= 0) throw new InkstoneError("Unsupported", `${what}[${wrong}] is no string: give texts alone`);
   return plain(texts);

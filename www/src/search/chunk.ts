@@ -1,4 +1,4 @@
-/** Blocks become passages: as many whole sentences as a model reads at once, each passage beginning with the last one's end. */
+/** Blocks become passages: as many whole sentences as a model reads, each beginning with the last one's end. */
 import type { Block, Place } from "./blocks.js";
 
 /** A sentence, or as much of one as fits. */

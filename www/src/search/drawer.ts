@@ -1,4 +1,4 @@
-/** The drawer at the right: the model that puts passages in order, how many are shown, what the open model is made of. */
+/** The drawer at the right: how many passages are shown, the model that puts them in order, facts of the open one. */
 import { append, byId, fill, h } from "../shared-ui/dom.js";
 import { t, type Key } from "../shared-ui/i18n.js";
 import { choiceOf } from "../shared-ui/models.js";

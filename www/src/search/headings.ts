@@ -9,7 +9,10 @@ export class Headings {
   }
 
   get place(): Place {
-    const heading = this.above.map(({ text }) => text).filter(Boolean).join(" › ");
+    const heading = this.above
+      .map(({ text }) => text)
+      .filter(Boolean)
+      .join(" › ");
     return heading ? { heading } : {};
   }
 }

@@ -80,7 +80,9 @@ class SearchPage {
     const place = byId(blank ? "empty-panel" : "dock");
     if (this.panel.root.parentElement !== place) place.append(this.panel.root);
     byId("line").textContent = t(notes ? (ready ? "lineSearchReady" : "lineSearchNotes") : "lineSearchFirst");
-    byId("line-more").textContent = t(notes ? (ready ? "lineSearchReadyMore" : "lineSearchNotesMore") : "lineSearchFirstMore"); // prettier-ignore
+    byId("line-more").textContent = t(
+      notes ? (ready ? "lineSearchReadyMore" : "lineSearchNotesMore") : "lineSearchFirstMore",
+    );
     byId("begin-notes").hidden = notes;
     // One red button at a time: while a model is to be opened that one is.
     byId("begin-notes").classList.toggle("quiet", !ready);
@@ -97,8 +99,13 @@ class SearchPage {
     embedder.state.watch((now) => {
       shelf.use(reader());
       this.draw();
-      if (now.step !== "none" && now.step !== "trouble") this.say(`${now.choice.name}: ${t(now.step === "chosen" ? (now.fit.fits ? "fits" : "fitsNot") : STATUS[now.step])}`); // prettier-ignore
+      if (now.step !== "none" && now.step !== "trouble")
+        this.say(
+          `${now.choice.name}: ${t(now.step === "chosen" ? (now.fit.fits ? "fits" : "fitsNot") : STATUS[now.step])}`,
+        );
       if (now.step === "ready" && document.activeElement === document.body) this.ask.field.focus();
+      // What this model can't search is said above everything else.
+      if (shelf.foreign.length > 0) byId("scroll").scrollTop = 0;
       this.resume();
     });
     reranker.state.watch(() => this.drawer.draw());
@@ -169,7 +176,11 @@ class SearchPage {
       this.results.redraw();
       this.draw();
     });
-    wireKeys(() => this.stop(), () => this.sides.closeOver(), this.ask.field); // prettier-ignore
+    wireKeys(
+      () => this.stop(),
+      () => this.sides.closeOver(),
+      this.ask.field,
+    );
     acceptDrops((files) => this.take(files));
   }
 

@@ -10,11 +10,11 @@ const words = new Intl.Segmenter(undefined, { granularity: "word" });
 const DENSE = /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}]/u;
 const COMMON = new Set(
   (
-    "a about after all am an and any are as at be been but by can could did do does for from had has have he her his how " +
-    "i if in into is it its me my no not of on or our she should so than that the their them then there these they this " +
-    "to up us was we were what when where which who why will with would you your " +
-    "的 了 和 是 在 我 有 不 这 那 他 她 它 们 也 就 都 而 及 与 或 吗 呢 吧 啊 么 要 会 能 可 可以 什么 怎么 怎样 如何 " +
-    "为什么 哪 哪里 哪些 谁 多少 几 一个 一 个 我们 你 你们 他们 请 请问 被 把 对 从 到 让 给 之 其 于"
+    "a about after all am an and any are as at be been but by can could did do does for from had has have he her his " +
+    "how i if in into is it its me my no not of on or our she should so than that the their them then there these " +
+    "they this to up us was we were what when where which who why will with would you your " +
+    "的 了 和 是 在 我 有 不 这 那 他 她 它 们 也 就 都 而 及 与 或 吗 呢 吧 啊 么 要 会 能 可 可以 什么 怎么 怎样 " +
+    "如何 为什么 哪 哪里 哪些 谁 多少 几 一个 一 个 我们 你 你们 他们 请 请问 被 把 对 从 到 让 给 之 其 于"
   ).split(" "),
 );
 
@@ -58,6 +58,10 @@ function fold(word: string): string {
 /** Without the endings of English: "stones" and "stone" are one word here. */
 function stem(word: string): string {
   if (word.length < 4) return word;
-  const short = word.replace(/['’]s$/, "").replace(/ies$/, "y").replace(/(?<=..)(?:ing|ed|es|s)$/, "").replace(/e$/, "");
+  const short = word
+    .replace(/['’]s$/, "")
+    .replace(/ies$/, "y")
+    .replace(/(?<=..)(?:ing|ed|es|s)$/, "")
+    .replace(/e$/, "");
   return short.length >= 3 ? short : word;
 }

@@ -21,7 +21,9 @@ export function drawNotice(shelf: Shelf, choose: () => void): void {
   if (trouble) {
     append(place, [troubleCard(trouble, [{ label: t("tryAgain"), go: () => readAgain(shelf.unread) }])]);
   } else if (shelf.unread.length > 0) {
-    const words = t("unreadNotes", { n: numbers.count(shelf.unread.length) });
+    const words = t(shelf.unread.length === 1 ? "unreadNote" : "unreadNotes", {
+      n: numbers.count(shelf.unread.length),
+    });
     append(place, [line(words, [button(t("readNow"), () => readAgain(shelf.unread), "read-now")])]);
   }
   const { foreign } = shelf;
@@ -31,7 +33,8 @@ export function drawNotice(shelf: Shelf, choose: () => void): void {
 function foreignLine(foreign: Note[], name: string, again: () => void): HTMLElement {
   const { read } = foreign[0]!;
   const before = choiceFromText(read!.model);
-  const words = t("foreignNotes", { n: numbers.count(foreign.length), other: read!.name, name });
+  const key = foreign.length === 1 ? "foreignNote" : "foreignNotes";
+  const words = t(key, { n: numbers.count(foreign.length), other: read!.name, name });
   return line(words, [
     button(t("readAgain", { name }), again, "read-again"),
     before && button(t("openOther", { name: read!.name }), () => void embedder.choose(before)),

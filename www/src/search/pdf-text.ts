@@ -41,7 +41,13 @@ function linesOf(items: PdfItem[]): Line[] {
   }
   if (line) lines.push(line);
   return lines
-    .map((one) => ({ ...one, text: one.text.replace(/[\u00ad\0]/g, "").replace(/\s+/g, " ").trim() }))
+    .map((one) => ({
+      ...one,
+      text: one.text
+        .replace(/[\u00ad\0]/g, "")
+        .replace(/\s+/g, " ")
+        .trim(),
+    }))
     .filter(({ text }) => text !== "");
 }
 
@@ -59,7 +65,10 @@ function withoutRunning(pages: Line[][]): Line[][] {
 }
 
 function paragraphs(lines: Line[]): string[] {
-  const gaps = lines.slice(1).map((line, i) => lines[i]!.y - line.y).filter((gap) => gap > 0);
+  const gaps = lines
+    .slice(1)
+    .map((line, i) => lines[i]!.y - line.y)
+    .filter((gap) => gap > 0);
   // Not the middle one: on a page of short paragraphs that is one between paragraphs.
   const usual = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 4)] ?? Infinity;
   const found: string[] = [];

@@ -16,7 +16,9 @@ export class Rail {
     const notes = this.shelf.notes.value;
     const focused = (document.activeElement as HTMLElement | null)?.dataset.focus;
     byId("kept-row").hidden = notes.length === 0;
-    byId("kept-notes").textContent = t(notes.length === 1 ? "keptNote" : "keptNotes", { n: numbers.count(notes.length) });
+    byId("kept-notes").textContent = t(notes.length === 1 ? "keptNote" : "keptNotes", {
+      n: numbers.count(notes.length),
+    });
     if (notes.length === 0) return fill(this.place, h("p", { class: "rail-empty" }, t("noNotes")));
     fill(this.place, h("ul", { "aria-label": t("notes") }, ...notes.map((note) => this.item(note))));
     // Drawing again must not throw the keyboard back to the top of the page.
@@ -50,7 +52,10 @@ export class Rail {
   private async remove(notes: Note[]): Promise<void> {
     const undo = await this.shelf.remove(notes);
     const [only] = notes;
-    const said = notes.length === 1 && only ? t("deleted", { title: only.name }) : t("deletedNotes", { n: numbers.count(notes.length) }); // prettier-ignore
+    const said =
+      notes.length === 1 && only
+        ? t("deleted", { title: only.name })
+        : t("deletedNotes", { n: numbers.count(notes.length) });
     announce(said, { label: t("undo"), go: () => void undo() });
     // The button that was pressed is gone.
     byId("add-notes").focus();

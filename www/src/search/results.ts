@@ -58,14 +58,22 @@ export class Results {
     const files = new Set(found.map(({ note }) => note.id)).size;
     fill(this.root, head(question));
     append(this.root, [
-      h("p", { class: "hint", id: "found-count" }, countWords(found.length, files), reranked && ` ${t("foundReranked")}`),
-      found.length > 0 &&
-        h("ol", { class: "passages" }, ...found.map((one, i) => this.card(one, i, terms, reranked))),
+      h(
+        "p",
+        { class: "hint", id: "found-count" },
+        countWords(found.length, files),
+        reranked && ` ${t("foundReranked")}`,
+      ),
+      found.length > 0 && h("ol", { class: "passages" }, ...found.map((one, i) => this.card(one, i, terms, reranked))),
       found.length > 0 &&
         h(
           "div",
           { class: "ways" },
-          h("button", { type: "button", class: "button", id: "ask-chat", onClick: () => this.askChat(now) }, t("askChat")),
+          h(
+            "button",
+            { type: "button", class: "button", id: "ask-chat", onClick: () => this.askChat(now) },
+            t("askChat"),
+          ),
           h("span", { class: "hint" }, t("askChatHint")),
         ),
     ]);
@@ -82,15 +90,17 @@ export class Results {
       onChange: () => (tick.checked ? this.ticked.add(i) : this.ticked.delete(i)),
     });
     const text = h("p", { class: "passage-text" });
-    append(text, markTerms(passage.text, terms).map((run) => (run.marked ? h("mark", {}, run.text) : run.text))); // prettier-ignore
+    append(
+      text,
+      markTerms(passage.text, terms).map((run) => (run.marked ? h("mark", {}, run.text) : run.text)),
+    );
     return h(
       "li",
       { class: "passage" },
       h(
         "div",
         { class: "passage-head" },
-        tick,
-        h("h3", {}, note.name),
+        h("div", { class: "passage-file" }, tick, h("h3", {}, note.name)),
         place && h("span", { class: "passage-place" }, place),
         h(
           "span",

@@ -67,13 +67,14 @@ export class Seeker {
     }
   }
 
-  /** Asks the question that waited for its model; at first also that of the last visit, if it still stands in the field. */
+  /** Asks the question that waited for its model; at first also that of the last visit, if the field still has it. */
   resume(field: string): void {
     const now = this.state.value;
     const { last } = this;
     this.last = "";
     if (now.step === "waiting") void this.ask(now.question);
-    else if (now.step === "none" && last !== "" && last === field && this.shelf.searchable.length > 0) void this.ask(last);
+    else if (now.step === "none" && last !== "" && last === field && this.shelf.searchable.length > 0)
+      void this.ask(last);
   }
 
   stop(): void {

@@ -1,4 +1,4 @@
-/** The two models that this page may have open: one makes vectors, the other, if wanted, puts what was found in order. */
+/** The two models that this page may have open: one makes vectors, the other puts what was found in order. */
 import { EmbeddingModel } from "inkstone";
 import type { Choice } from "../shared-ui/models.js";
 import { Session } from "../shared-ui/session.js";

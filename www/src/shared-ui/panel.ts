@@ -83,7 +83,11 @@ export class Panel<Model extends { dispose(): Promise<void> }> {
       h(
         "div",
         { class: "ways" },
-        h("button", { type: "button", class: "button", id: this.id("open-model"), onClick: open }, t("downloadModel", { size })),
+        h(
+          "button",
+          { type: "button", class: "button", id: this.id("open-model"), onClick: open },
+          t("downloadModel", { size }),
+        ),
         this.otherButton("otherModels"),
       ),
     );
