@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openStudy, pdf, seeker } from "./search-person.mjs";
+import { chinesePdf, lockedPdf, openStudy, pdf, seeker } from "./search-person.mjs";
 
 const STONES = [
   "# Inkstones",
@@ -158,6 +158,7 @@ test("what can't be read is said in one sentence; the same file again is not a s
     "photo.png": ["\x89PNG", "There is no text, Markdown, HTML or PDF file among these."],
     "empty.md": ["\n\n", "There is no text in empty.md"],
     "scan.pdf": [pdf([]), "There is no text in scan.pdf"],
+    "locked.pdf": [lockedPdf(["secret"]), "locked.pdf is locked by a password."],
     "broken.pdf": ["%PDF-1.4 and then nothing", "broken.pdf could not be read"],
     "stones.md": [STONES, "stones.md is here already."],
   };
@@ -170,6 +171,16 @@ test("what can't be read is said in one sentence; the same file again is not a s
   await page.waitForFunction(() => document.querySelector(".note-name").textContent === "short.txt");
   await person.read(6);
   assert.match((await person.ask("elephants"))[0].text, /^Now it says/);
+});
+
+test("an old Chinese PDF is read by the tables that it names, which come from this server", async () => {
+  await person.drop(["旧.pdf", chinesePdf(["毛笔用完后要挂起来，笔尖朝下。"])]);
+  await person.read(7);
+  const [first] = await person.ask("毛笔怎么挂");
+  assert.deepEqual([first.file, first.place, first.text], ["旧.pdf", "page 1", "毛笔用完后要挂起来，笔尖朝下。"]);
+  assert.ok(requests.some((path) => /^\/pages\/pdf\/cmaps\/.*\.bcmap$/.test(path)));
+  await page.click("[aria-label='Delete 旧.pdf']", { force: true });
+  await person.read(6);
 });
 
 test("after a reload notes, model and question are there, and nothing is read or fetched again", async () => {

@@ -14,18 +14,48 @@ export function openStudy(options = {}) {
   return openBrowser({ ...options, webgpu: "refused", routes });
 }
 
+const HELVETICA = ["<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"];
+
 /** A PDF file of these pages, each a list of lines. */
 export function pdf(...pages) {
-  const objects = ["", "<< /Type /Catalog /Pages 2 0 R >>"];
-  const kids = pages.map((_, i) => `${4 + 2 * i} 0 R`).join(" ");
-  objects.push(`<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`);
-  objects.push("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>");
+  const show = (line) => `(${line.replace(/[\\()]/g, "\\$&")})`;
+  return pdfWith(HELVETICA, show, "", pages);
+}
+
+/** One in Chinese, as old programs wrote them: its letters are those of a table that the file only names. */
+export function chinesePdf(...pages) {
+  const measures = "/FontBBox [0 0 1000 1000] /ItalicAngle 0 /Ascent 880 /Descent -120 /CapHeight 880 /StemV 93";
+  const info = "/CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >>";
+  const fonts = [
+    "<< /Type /Font /Subtype /Type0 /BaseFont /SimSun /Encoding /UniGB-UCS2-H /DescendantFonts [4 0 R] >>",
+    `<< /Type /Font /Subtype /CIDFontType2 /BaseFont /SimSun ${info} /FontDescriptor 5 0 R /DW 1000 >>`,
+    `<< /Type /FontDescriptor /FontName /SimSun /Flags 4 ${measures} >>`,
+  ];
+  const show = (line) => `<${Buffer.from(line, "utf16le").swap16().toString("hex")}>`;
+  return pdfWith(fonts, show, "", pages);
+}
+
+/** One that asks for a password. */
+export function lockedPdf(...pages) {
+  const key = `<${"5a".repeat(32)}>`;
+  const lock = `/Encrypt << /Filter /Standard /V 1 /R 2 /O ${key} /U ${key} /P -4 >> /ID [<00> <00>]`;
+  return pdfWith(HELVETICA, (line) => `(${line})`, lock, pages);
+}
+
+function pdfWith(fonts, show, more, pages) {
+  const first = 3 + fonts.length;
+  const kids = pages.map((_, i) => `${first + 2 * i} 0 R`).join(" ");
+  const objects = [
+    "",
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
+  ];
+  objects.push(...fonts);
   for (const [i, lines] of pages.entries()) {
-    const shown = lines.map((line) => `(${line.replace(/[\\()]/g, "\\$&")}) Tj T*`).join("\n");
-    const content = `BT /F1 12 Tf 14 TL 72 720 Td\n${shown}\nET`;
+    const content = `BT /F1 12 Tf 14 TL 72 720 Td\n${lines.map((line) => `${show(line)} Tj T*`).join("\n")}\nET`;
     const resources = "<< /Font << /F1 3 0 R >> >>";
-    const box = "[0 0 612 792]";
-    objects.push(`<< /Type /Page /Parent 2 0 R /MediaBox ${box} /Resources ${resources} /Contents ${5 + 2 * i} 0 R >>`);
+    const place = `/Parent 2 0 R /MediaBox [0 0 612 792] /Contents ${first + 1 + 2 * i} 0 R`;
+    objects.push(`<< /Type /Page ${place} /Resources ${resources} >>`);
     objects.push(`<< /Length ${content.length} >>\nstream\n${content}\nendstream`);
   }
   let file = "%PDF-1.4\n";
@@ -34,11 +64,9 @@ export function pdf(...pages) {
     if (n > 0) file += `${n} 0 obj\n${object}\nendobj\n`;
     return at;
   });
-  const entries = places.map((at, n) =>
-    n === 0 ? "0000000000 65535 f \n" : `${String(at).padStart(10, "0")} 00000 n \n`,
-  );
-  const tail = `trailer\n<< /Size ${objects.length} /Root 1 0 R >>\nstartxref\n${file.length}\n%%EOF\n`;
-  return Buffer.from(`${file}xref\n0 ${objects.length}\n${entries.join("")}${tail}`, "latin1");
+  const entry = (at, n) => (n === 0 ? "0000000000 65535 f \n" : `${String(at).padStart(10, "0")} 00000 n \n`);
+  const trailer = `trailer\n<< /Size ${objects.length} /Root 1 0 R ${more} >>\nstartxref\n${file.length}\n%%EOF\n`;
+  return Buffer.from(`${file}xref\n0 ${objects.length}\n${places.map(entry).join("")}${trailer}`, "latin1");
 }
 
 /** The acts of a person on `page`. */

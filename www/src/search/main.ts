@@ -4,7 +4,7 @@ import { announce } from "../shared-ui/announce.js";
 import { byId, h } from "../shared-ui/dom.js";
 import { acceptDrops } from "../shared-ui/drop.js";
 import { firstModel } from "../shared-ui/first-model.js";
-import { language, t, translatePage } from "../shared-ui/i18n.js";
+import { language, t, translatePage, type Key } from "../shared-ui/i18n.js";
 import { wireKeys } from "../shared-ui/keys.js";
 import { choiceOf } from "../shared-ui/models.js";
 import { Panel } from "../shared-ui/panel.js";
@@ -22,6 +22,12 @@ import { Results } from "./results.js";
 import { Seeker } from "./seek.js";
 import { embedder, modelName, reader, reranker } from "./sessions.js";
 import { Shelf, type Arrival } from "./shelf.js";
+
+const FAILED: Record<Arrival["failed"][number]["why"], Key> = {
+  empty: "noteEmpty",
+  locked: "noteLocked",
+  broken: "noteBroken",
+};
 
 class SearchPage {
   private readonly sides = new Sides({ rail: true, drawer: false }, "search.", {
@@ -208,7 +214,7 @@ class SearchPage {
 
   private tell({ added, same, failed }: Arrival): void {
     const [bad] = failed;
-    if (bad) announce(t(`failed_${bad.why}`, { name: bad.name }));
+    if (bad) announce(t(FAILED[bad.why], { name: bad.name }));
     else if (added.length === 0 && same[0]) announce(t("noteSame", { name: same[0] }));
     else if (added.length > 0 && !reader()) announce(t("notesWait", { n: added.length }));
   }
