@@ -67,7 +67,7 @@ test("files of each kind are kept before there is a model; pdf.js comes with the
 });
 
 test("a question that is asked too early waits until a model is open and has read everything", async () => {
-  await person.wish({ loadMs: 300, paceMs: 20 });
+  await person.wish({ loadMs: 1500, paceMs: 200 });
   await page.fill("#question", "soft brushes of goats");
   await page.press("#question", "Enter");
   await page.waitForSelector("text=Waits until a model is open");
@@ -126,7 +126,7 @@ test("as many passages are shown as wanted, and an emptied field leads back to t
 });
 
 test("reading is shown and can be stopped; what was read stays, the rest is read when asked for", async () => {
-  await person.wish({ paceMs: 25, maxTokens: 20 });
+  await person.wish({ paceMs: 50, maxTokens: 20 });
   await page.reload();
   await person.ready();
   const long = Array.from({ length: 120 }, (_, i) => `This is sentence number ${i} of a long text.`).join(" ");
