@@ -4,6 +4,7 @@
 mod text {
     mod clip;
     mod damage;
+    mod judge;
 }
 
 use inkstone::Error;
@@ -72,6 +73,8 @@ fn llama_cpp_conformance() {
         ("falcon", 47),
         ("mpt", 47),
         ("refact", 47),
+        ("bert-bge", 47),
+        ("gemma-4", 46),
     ];
     for (name, count) in names {
         let tokenizer = vocabulary(name);
@@ -79,8 +82,9 @@ fn llama_cpp_conformance() {
         let expected: Vec<Vec<u32>> =
             expected.split('\n').map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect()).collect();
         let strings = strings(name);
-        // The last of them is the empty string.
-        assert_eq!((strings.len(), expected.len()), (count, count), "{name}");
+        // The last of them is the empty string, of most.
+        assert_eq!(strings.len(), count, "{name}");
+        assert!(expected.len() >= count && expected[count..].iter().all(Vec::is_empty), "{name}");
         for (text, expected) in strings.iter().zip(&expected) {
             assert_eq!(&tokenizer.encode(text, false), expected, "{name}: {text:?}");
         }

@@ -7,7 +7,6 @@ use std::collections::{BinaryHeap, HashMap};
 /// How pieces become tokens.
 #[derive(Debug)]
 pub(super) struct Bpe {
-    pub vocab: Vocab,
     pub merging: Merging,
     /// The token of each byte, for text that has no token of its own (SentencePiece's `<0x0A>`).
     pub byte_tokens: Option<Box<[Option<u32>; 256]>>,
@@ -26,7 +25,8 @@ pub(super) enum Merging {
         bytes: bool,
         /// A piece that is a token as a whole is that token, whatever the merges say.
         whole_first: bool,
-        /// The suffix of a piece's last symbol (CLIP's `</w>`).
+        /// The prefix of all but a piece's first symbol, and the suffix of its last (CLIP's `</w>`).
+        prefix: Vec<u8>,
         suffix: Vec<u8>,
     },
     /// SentencePiece: whatever is in the vocabulary may be joined, the best score first.
@@ -53,22 +53,22 @@ type Join = Reverse<(i64, u32, u32, u32)>; // key, left symbol, length together,
 
 impl Bpe {
     /// Appends the tokens of one piece, which need not be UTF-8 if the model starts from bytes.
-    pub fn encode(&self, piece: &[u8], out: &mut Vec<u32>) {
+    pub fn encode(&self, vocab: &Vocab, piece: &[u8], out: &mut Vec<u32>) {
         if piece.is_empty() {
             return;
         }
         if let Merging::Ranks { whole_first: true, suffix, .. } = &self.merging
-            && let Some(id) = self.vocab.id(&[piece, suffix].concat())
+            && let Some(id) = vocab.id(&[piece, suffix].concat())
         {
             return out.push(id);
         }
-        let mut symbols = self.symbols(piece);
-        self.merge(piece, &mut symbols);
+        let mut symbols = self.symbols(vocab, piece);
+        self.merge(vocab, piece, &mut symbols);
         self.emit(piece, &symbols, out);
     }
 
     /// Returns the smallest symbols of a piece.
-    fn symbols(&self, piece: &[u8]) -> Vec<Symbol> {
+    fn symbols(&self, vocab: &Vocab, piece: &[u8]) -> Vec<Symbol> {
         let whole_bytes = matches!(self.merging, Merging::Ranks { bytes: true, .. });
         let mut symbols = Vec::with_capacity(piece.len());
         let mut start = 0;
@@ -76,10 +76,12 @@ impl Bpe {
             let len = if whole_bytes { 1 } else { char_len(piece[start]).min(piece.len() - start) };
             let text = &piece[start..start + len];
             let id = match &self.merging {
-                Merging::Ranks { suffix, .. } if !suffix.is_empty() && start + len == piece.len() => {
-                    self.vocab.id(&[text, suffix].concat())
+                Merging::Ranks { prefix, suffix, .. } if !(prefix.is_empty() && suffix.is_empty()) => {
+                    let prefix: &[u8] = if start > 0 { prefix } else { &[] };
+                    let suffix: &[u8] = if start + len == piece.len() { suffix } else { &[] };
+                    vocab.id(&[prefix, text, suffix].concat())
                 }
-                _ => self.vocab.id(text),
+                _ => vocab.id(text),
             };
             let at = symbols.len() as u32;
             let (start32, len32) = (start as u32, len as u32);
@@ -93,7 +95,7 @@ impl Bpe {
     }
 
     /// Returns the join of two neighbours, if the vocabulary has it.
-    fn join(&self, piece: &[u8], symbols: &[Symbol], left: u32) -> Option<Join> {
+    fn join(&self, vocab: &Vocab, piece: &[u8], symbols: &[Symbol], left: u32) -> Option<Join> {
         let a = symbols.get(left as usize)?;
         let b = symbols.get(a.after as usize)?;
         let len = a.len + b.len;
@@ -103,20 +105,20 @@ impl Bpe {
                 (i64::from(rank), id)
             }
             Merging::Scores(scores) => {
-                let id = self.vocab.id(&piece[a.start as usize..(a.start + len) as usize])?;
+                let id = vocab.id(&piece[a.start as usize..(a.start + len) as usize])?;
                 (descending(scores.get(id as usize).copied().unwrap_or(0.0)), id)
             }
         };
         Some(Reverse((key, left, len, id)))
     }
 
-    fn merge(&self, piece: &[u8], symbols: &mut [Symbol]) {
+    fn merge(&self, vocab: &Vocab, piece: &[u8], symbols: &mut [Symbol]) {
         let mut joins: BinaryHeap<Join> =
-            (0..symbols.len() as u32).filter_map(|left| self.join(piece, symbols, left)).collect();
+            (0..symbols.len() as u32).filter_map(|left| self.join(vocab, piece, symbols, left)).collect();
         while let Some(Reverse((_, left, len, id))) = joins.pop() {
             let a = symbols[left as usize];
             // A join is stale if either side has changed since: then the lengths or the token differ.
-            if a.len == 0 || self.join(piece, symbols, left).is_none_or(|now| (now.0.2, now.0.3) != (len, id)) {
+            if a.len == 0 || self.join(vocab, piece, symbols, left).is_none_or(|now| (now.0.2, now.0.3) != (len, id)) {
                 continue;
             }
             let b = symbols[a.after as usize];
@@ -125,8 +127,8 @@ impl Bpe {
             if let Some(next) = symbols.get_mut(b.after as usize) {
                 next.before = left;
             }
-            joins.extend(self.join(piece, symbols, left));
-            joins.extend(self.join(piece, symbols, a.before));
+            joins.extend(self.join(vocab, piece, symbols, left));
+            joins.extend(self.join(vocab, piece, symbols, a.before));
         }
     }
 
@@ -139,13 +141,9 @@ impl Bpe {
                 Some(id) => out.push(id),
                 None => {
                     let text = &piece[symbol.start as usize..(symbol.start + symbol.len) as usize];
-                    let bytes: Option<Vec<u32>> =
-                        self.byte_tokens.as_ref().and_then(|t| text.iter().map(|&b| t[b as usize]).collect());
-                    match (bytes, self.unknown) {
-                        (Some(bytes), _) => out.extend(bytes),
-                        (None, Some(_)) if self.fuse_unknown && unknown_before => {}
-                        (None, Some(unknown)) => out.push(unknown),
-                        (None, None) => {}
+                    let bytes = byte_fallback(self.byte_tokens.as_deref(), text, out);
+                    if let Some(unknown) = self.unknown.filter(|_| !bytes && !(self.fuse_unknown && unknown_before)) {
+                        out.push(unknown);
                     }
                 }
             }
@@ -161,8 +159,16 @@ fn descending(score: f32) -> i64 {
     if score.is_nan() { i64::MAX } else { -ascending }
 }
 
+/// Appends the tokens of single bytes that `text` becomes; if there are none for all of it, appends nothing and returns
+/// false.
+pub(super) fn byte_fallback(tokens: Option<&[Option<u32>; 256]>, text: &[u8], out: &mut Vec<u32>) -> bool {
+    let ids: Option<Vec<u32>> = tokens.and_then(|tokens| text.iter().map(|&b| tokens[b as usize]).collect());
+    out.extend(ids.iter().flatten());
+    ids.is_some()
+}
+
 /// Returns the length of a UTF-8 character by its first byte.
-fn char_len(first: u8) -> usize {
+pub(super) fn char_len(first: u8) -> usize {
     match first {
         0xF0.. => 4,
         0xE0.. => 3,
@@ -175,21 +181,24 @@ fn char_len(first: u8) -> usize {
 mod tests {
     use super::*;
 
-    fn model(tokens: &[&str], merging: Merging) -> Bpe {
+    fn model(tokens: &[&str], merging: Merging) -> (Vocab, Bpe) {
         let vocab = Vocab::new("t", tokens.iter().enumerate().map(|(i, t)| (i as u32, t.as_bytes(), true))).unwrap();
-        Bpe { vocab, merging, byte_tokens: None, unknown: Some(99), fuse_unknown: true }
+        (vocab, Bpe { merging, byte_tokens: None, unknown: Some(99), fuse_unknown: true })
     }
 
-    fn encode(model: &Bpe, text: &str) -> Vec<u32> {
+    fn encode((vocab, model): &(Vocab, Bpe), text: &str) -> Vec<u32> {
         let mut out = vec![];
-        model.encode(text.as_bytes(), &mut out);
+        model.encode(vocab, text.as_bytes(), &mut out);
         out
     }
 
     #[test]
     fn ranks_decide_and_ties_go_left() {
         let merges = HashMap::from([((0, 1), (1, 3)), ((1, 2), (0, 4)), ((0, 0), (2, 5)), ((3, 2), (3, 6))]);
-        let ranks = |bytes| Merging::Ranks { merges: merges.clone(), bytes, whole_first: false, suffix: vec![] };
+        let ranks = |bytes| {
+            let (merges, prefix, suffix) = (merges.clone(), vec![], vec![]);
+            Merging::Ranks { merges, bytes, whole_first: false, prefix, suffix }
+        };
         let m = model(&["a", "b", "c", "ab", "bc", "aa", "abc"], ranks(true));
         assert_eq!(encode(&m, "abc"), [0, 4]); // b+c first, and no merge of a with bc
         assert_eq!(encode(&m, "aaa"), [5, 0]);

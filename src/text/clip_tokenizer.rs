@@ -2,7 +2,9 @@
 
 use super::bpe::{Bpe, Merging};
 use super::from_json::{self, Merge, ModelFile};
-use super::pretokenize::{Find, Matched, Normalizer, Splitter};
+use super::model::{Algorithm, TokenModel};
+use super::normalize::Normalizer;
+use super::pretokenize::{Find, Matched, Splitter};
 use super::tokenizer::Tokenizer;
 use super::tokenizer_parts::TokenizerParts;
 use crate::{Error, Result};
@@ -59,6 +61,7 @@ impl ClipTokenizer {
         ];
         from_json::list_added(&names.config, &mut parts.added);
         let file = ModelFile {
+            kind: Some("BPE".into()),
             vocab: serde_json::from_slice(vocab).map_err(|e| damaged("vocab.json", e))?,
             merges: read_merges(merges)?,
             unk_token: Some(names.text("unk_token").unwrap_or(EOS).into()),
@@ -67,7 +70,10 @@ impl ClipTokenizer {
         };
         let wanted = !file.merges.is_empty();
         let model = from_json::model("vocab.json", file, &parts.added, &parts.splitters)?;
-        if wanted && matches!(&model.merging, Merging::Ranks { merges, .. } if merges.is_empty()) {
+        if wanted
+            && let Algorithm::Bpe(Bpe { merging: Merging::Ranks { merges, .. }, .. }) = &model.algorithm
+            && merges.is_empty()
+        {
             let what = "none of its merges is of tokens of vocab.json: give the two files of the same model";
             return Err(Error::format("merges.txt", what));
         }
@@ -88,6 +94,10 @@ impl ClipTokenizer {
     ) -> Result<Self> {
         let names = Names::new(tokenizer_config, special_tokens_map)?;
         let parts = from_json::parse(tokenizer, &names.config)?;
+        if !parts.model.as_ref().is_some_and(|model| matches!(model.algorithm, Algorithm::Bpe(_))) {
+            let what = "tokenizer.json is not of a CLIP text encoder, whose tokens are merged from pairs (BPE)";
+            return Err(Error::unsupported(format!("{what}: use another model")));
+        }
         ClipTokenizer::new(from_json::FILE, parts, &names)
     }
 
@@ -192,7 +202,7 @@ fn named(parts: &mut TokenizerParts, value: &Value, otherwise: Option<&str>) -> 
     if let Some(known) = parts.added.iter().find(|known| known.text == token.text) {
         return Some(known.id);
     }
-    token.id = parts.model.as_ref().and_then(|model: &Bpe| model.vocab.id(token.text.as_bytes()))?;
+    token.id = parts.model.as_ref().and_then(|model: &TokenModel| model.vocab.id(token.text.as_bytes()))?;
     let id = token.id;
     parts.added.push(token);
     Some(id)

@@ -1,30 +1,15 @@
-//! The steps before tokens are made: normalizers rewrite the text, splitters cut it into pieces.
+//! Cutting text into the pieces that become tokens, each by itself.
 
 use super::regex::Pattern;
+use super::scripts::Scripts;
 use super::vocab::{Unmap, alphabet};
 use std::borrow::Cow;
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 /// A search pattern.
 #[derive(Debug)]
 pub(super) enum Find {
     Literal(String),
     Pattern(Pattern),
-}
-
-/// A rewriting of text.
-#[derive(Debug)]
-pub(super) enum Normalizer {
-    Nfc,
-    Nfd,
-    Nfkc,
-    Nfkd,
-    Lowercase,
-    StripAccents,
-    Strip { left: bool, right: bool },
-    Replace { find: Find, by: String },
-    Prepend(String),
 }
 
 /// The treatment of a match when text is cut.
@@ -67,6 +52,8 @@ pub(super) enum Splitter {
         split: bool,
     },
     FixedLength(usize),
+    /// Where the script changes.
+    Scripts(Scripts),
 }
 
 impl Find {
@@ -89,32 +76,14 @@ impl Find {
             }
         }
     }
-}
 
-impl Normalizer {
-    /// Returns the rewritten text.
-    pub fn apply<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
-        if text.is_empty() {
-            return text;
-        }
+    /// Returns `text` with `by` in place of every match.
+    pub fn replace(&self, text: &str, by: &str) -> String {
         match self {
-            // All Unicode normal forms leave ASCII alone.
-            Normalizer::Nfc | Normalizer::Nfd | Normalizer::Nfkc | Normalizer::Nfkd if text.is_ascii() => text,
-            Normalizer::Nfc => text.nfc().collect::<String>().into(),
-            Normalizer::Nfd => text.nfd().collect::<String>().into(),
-            Normalizer::Nfkc => text.nfkc().collect::<String>().into(),
-            Normalizer::Nfkd => text.nfkd().collect::<String>().into(),
-            Normalizer::Lowercase => text.chars().flat_map(char::to_lowercase).collect::<String>().into(),
-            Normalizer::StripAccents => text.chars().filter(|&c| !is_combining_mark(c)).collect::<String>().into(),
-            Normalizer::Strip { left, right } => {
-                let text = if *left { text.trim_start() } else { &text };
-                (if *right { text.trim_end() } else { text }).to_string().into()
+            Find::Literal(from) => text.replace(from.as_str(), by),
+            Find::Pattern(_) => {
+                self.split(text).into_iter().map(|(piece, found)| if found { by } else { piece }).collect()
             }
-            Normalizer::Replace { find: Find::Literal(from), by } => text.replace(from.as_str(), by).into(),
-            Normalizer::Replace { find, by } => {
-                find.split(&text).into_iter().map(|(piece, found)| if found { by } else { piece }).collect()
-            }
-            Normalizer::Prepend(prefix) => format!("{prefix}{text}").into(),
         }
     }
 }
@@ -185,6 +154,7 @@ impl Splitter {
                         false => out.push(text.into()),
                     }
                 }
+                Splitter::Scripts(scripts) => cut(piece, &mut out, |text| scripts.split(text)),
                 Splitter::FixedLength(length) => cut(piece, &mut out, |text| {
                     let mut starts: Vec<usize> =
                         text.char_indices().step_by((*length).max(1)).map(|(at, _)| at).collect();
@@ -202,18 +172,20 @@ impl Splitter {
 #[derive(Debug, Default)]
 pub(super) struct Splitters {
     pub steps: Vec<Splitter>,
+    /// The text comes in the byte alphabet.
+    pub alphabet: bool,
 }
 
 impl Splitters {
     /// Returns whether the model works on bytes.
     pub fn on_bytes(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Splitter::ByteAlphabet { .. }))
+        self.alphabet || self.steps.iter().any(|step| matches!(step, Splitter::ByteAlphabet { .. }))
     }
 
-    /// Hands every piece of `text` to `model`, as bytes.
-    pub fn each(&self, text: &str, first: bool, mut model: impl FnMut(&[u8])) {
+    /// Hands the pieces of `text` to `model`, as bytes, until it returns false.
+    pub fn each(&self, text: &str, first: bool, mut model: impl FnMut(&[u8]) -> bool) {
         let mut pieces = vec![Cow::Borrowed(text)];
-        let mut mapped = None;
+        let mut mapped = self.alphabet.then(Unmap::new);
         for (i, step) in self.steps.iter().enumerate() {
             pieces = step.apply(pieces, first);
             // Only steps that follow can tell the alphabet from the bytes themselves, so it is not written for the
@@ -226,9 +198,12 @@ impl Splitters {
             }
         }
         for piece in pieces {
-            match &mapped {
+            let more = match &mapped {
                 Some(unmap) => model(&unmap.bytes(&piece).unwrap_or_default()),
                 None => model(piece.as_bytes()),
+            };
+            if !more {
+                return;
             }
         }
     }
@@ -271,7 +246,10 @@ mod tests {
             Splitter::Cut { find: digits, matched: Matched::Isolated, invert: false },
         ];
         let mut pieces = vec![];
-        Splitters { steps }.each("a²", true, |piece| pieces.push(piece.to_vec()));
+        Splitters { steps, alphabet: false }.each("a²", true, |piece| {
+            pieces.push(piece.to_vec());
+            true
+        });
         assert_eq!(pieces, [b" a\xC2".to_vec(), b"\xB2".to_vec()]);
     }
 }

@@ -24,13 +24,16 @@ pub(super) fn configure(parts: &mut TokenizerParts, config: &Value, generation: 
     };
     let (bos, eos) = (id("bos_token"), id("eos_token"));
     // Without a config the post-processor tells: what it puts before a text is the beginning of a text.
-    parts.bos = bos.or(parts.before.first().copied());
+    parts.bos = bos.or(parts.framing.around().0.first().copied());
     parts.eos = eos;
     // These two switches, where a config has them, have the last word over the post-processor.
-    for (switch, token, list) in [("add_bos_token", bos, &mut parts.before), ("add_eos_token", eos, &mut parts.after)] {
-        match (config[switch].as_bool(), token) {
-            (Some(true), Some(token)) if !list.contains(&token) => list.push(token),
-            (Some(false), Some(token)) => list.retain(|&id| id != token),
+    for (switch, token, before) in [("add_bos_token", bos, true), ("add_eos_token", eos, false)] {
+        let Some(token) = token else { continue };
+        let around = parts.framing.around();
+        let list = if before { &around.0 } else { &around.1 };
+        match config[switch].as_bool() {
+            Some(true) if !list.contains(&token) => parts.framing.add(token, before),
+            Some(false) => parts.framing.remove(token, before),
             _ => {}
         }
     }

@@ -1,29 +1,35 @@
 //! Converts text to token ids and back.
 
 use super::added::{Added, Finder, Segment};
-use super::bpe::Bpe;
-use super::pretokenize::{Normalizer, Splitters};
+use super::encoding::{Encoding, Framing, Padding, Truncation};
+use super::model::TokenModel;
+use super::normalize::{Normalizer, normalize};
+use super::pretokenize::Splitters;
+use super::spelling::Spelling;
 use super::template::ChatTemplate;
-use super::tokenizer_parts::{Spelling, TokenizerParts, byte_token, ends_a_turn};
+use super::tokenizer_parts::{TokenizerParts, ends_a_turn};
 use super::{from_gguf, from_json, special_tokens};
 use crate::format::gguf::Metadata;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Converts text to token ids and back, as the model was trained with.
 #[derive(Debug)]
 pub struct Tokenizer {
-    model: Bpe,
+    model: TokenModel,
     /// Looked for in the raw text, and in the normalized text.
     raw: Finder,
     normalized: Finder,
     normalizers: Vec<Normalizer>,
     splitters: Splitters,
     spelling: Spelling,
+    framing: Framing,
+    /// The special tokens before and after one text.
     before: Vec<u32>,
     after: Vec<u32>,
+    truncation: Option<Truncation>,
+    padding: Option<Padding>,
     bos: Option<u32>,
     stops: Vec<u32>,
     special: HashSet<u32>,
@@ -37,8 +43,8 @@ impl Tokenizer {
     /// `generation_config.json` beside it.
     ///
     /// # Errors
-    /// [`Error::Format`] if a file is damaged, [`Error::Unsupported`] if the tokenizer is of a kind that is not BPE or
-    /// uses a step that is not known.
+    /// [`Error::Format`] if a file is damaged, [`Error::Unsupported`] if the tokenizer is of a kind, uses a step or
+    /// is written in a version of the format that is not known.
     pub fn from_json(tokenizer: &[u8], config: Option<&[u8]>, generation: Option<&[u8]>) -> Result<Self> {
         let read = |file: &str, bytes: Option<&[u8]>| -> Result<Value> {
             let damaged = |e| Error::format(file, format!("{e}: the file is damaged, download it again"));
@@ -88,10 +94,11 @@ impl Tokenizer {
         special.extend(parts.bos);
         special.extend(&stops);
         let exists = |id: &u32| (*id as usize) < model.vocab.len();
-        if let Some(id) = parts.before.iter().chain(&parts.after).chain(&stops).find(|id| !exists(id)) {
+        if let Some(id) = parts.framing.special().chain(stops.iter().copied()).find(|id| !exists(id)) {
             let what = format!("token {id} is named but not in the vocabulary: the file is damaged");
             return Err(Error::format(file, what));
         }
+        let (before, after) = parts.framing.around();
         let mut names = Map::new();
         for (name, id) in [("bos_token", parts.bos), ("eos_token", parts.eos)] {
             if let Some(id) = id {
@@ -100,8 +107,8 @@ impl Tokenizer {
         }
         let (normalized, raw): (Vec<Added>, Vec<Added>) = parts.added.into_iter().partition(|t| t.normalized);
         let normalize = |token: Added| {
-            let text = parts.normalizers.iter().fold(Cow::Borrowed(token.text.as_str()), |text, n| n.apply(text));
-            Added { text: text.into_owned(), ..token }
+            let text = normalize(&parts.normalizers, &token.text).into_owned();
+            Added { text, ..token }
         };
         Ok(Tokenizer {
             raw: Finder::new(raw),
@@ -110,8 +117,11 @@ impl Tokenizer {
             normalizers: parts.normalizers,
             splitters: parts.splitters,
             spelling: parts.spelling,
-            before: parts.before,
-            after: parts.after,
+            framing: parts.framing,
+            before,
+            after,
+            truncation: parts.truncation,
+            padding: parts.padding,
             bos: parts.bos,
             stops,
             special,
@@ -153,8 +163,51 @@ impl Tokenizer {
         ids
     }
 
+    /// Returns the tokens of one text, or of two as a pair, as encoders and rerankers read them: with the special
+    /// tokens that the model wants around them and with the texts' types. Special tokens written in the texts are
+    /// recognised. With `max_length` it is at most so many tokens: the ends of the texts are cut off, of a pair the
+    /// longer one's first, and all special tokens stay.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if `max_length` leaves no room for the special tokens.
+    pub fn encode_pair(&self, first: &str, second: Option<&str>, max_length: Option<usize>) -> Result<Encoding> {
+        let truncation = max_length.map(|max_length| Truncation { max_length, ..Truncation::default() });
+        self.encode_cut(first, second, truncation.as_ref())
+    }
+
+    /// Does what [`Tokenizer::encode_pair`] does, but cuts in the way that `truncation` says.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the special tokens alone are too many, or the text to be cut has too few tokens.
+    pub fn encode_cut(&self, first: &str, second: Option<&str>, truncation: Option<&Truncation>) -> Result<Encoding> {
+        let text = |text: &str| {
+            let mut ids = Vec::new();
+            // No more is needed of a text whose end is cut off.
+            let most = truncation.filter(|how| !how.left).map_or(usize::MAX, |how| how.max_length);
+            self.encode_some(text, true, most, &mut ids);
+            ids
+        };
+        self.framing.fill(text(first), second.map(text), truncation)
+    }
+
+    /// Returns how the file would have texts cut. Nothing is cut unless a caller asks for it.
+    pub fn truncation(&self) -> Option<&Truncation> {
+        self.truncation.as_ref()
+    }
+
+    /// Returns how the file would have texts padded, for [`Encoding::pad`]. Nothing is padded unless a caller asks.
+    pub fn padding(&self) -> Option<&Padding> {
+        self.padding.as_ref()
+    }
+
     /// Appends the tokens of `text`, with special tokens recognised if `special`, and nothing before or after it.
     pub(super) fn encode_into(&self, text: &str, special: bool, ids: &mut Vec<u32>) {
+        self.encode_some(text, special, usize::MAX, ids);
+    }
+
+    /// Appends tokens of `text` until there are `most` or all, a whole piece at a time.
+    fn encode_some(&self, text: &str, special: bool, most: usize, ids: &mut Vec<u32>) {
+        let most = most.saturating_add(ids.len());
         for part in self.raw.split(text, special) {
             let plain = match part {
                 Segment::Token(id) => {
@@ -164,13 +217,21 @@ impl Tokenizer {
                 Segment::Plain(plain) => plain,
             };
             let start = std::ptr::eq(plain.as_ptr(), text.as_ptr());
-            let clean = self.normalizers.iter().fold(Cow::Borrowed(plain), |text, n| n.apply(text));
+            let clean = normalize(&self.normalizers, plain);
             for part in self.normalized.split(&clean, special) {
                 match part {
                     Segment::Token(id) => ids.push(id),
                     Segment::Plain(plain) => {
                         let first = start && std::ptr::eq(plain.as_ptr(), clean.as_ptr());
-                        self.splitters.each(plain, first, |piece| self.model.encode(piece, ids));
+                        let mut full = false;
+                        self.splitters.each(plain, first, |piece| {
+                            self.model.encode(piece, ids);
+                            full = ids.len() >= most;
+                            !full
+                        });
+                        if full {
+                            return;
+                        }
                     }
                 }
             }
@@ -180,31 +241,14 @@ impl Tokenizer {
     /// Returns the text of `ids`, special tokens included. Ids that do not exist are left out; bytes that are not UTF-8
     /// become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
-        let mut bytes = Vec::new();
-        ids.iter().for_each(|&id| self.write(id, &mut bytes));
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        match text.strip_prefix(' ') {
-            Some(rest) if self.spelling.strip_first => rest.into(),
-            _ => text,
-        }
+        let tokens = ids.iter().map(|&id| (self.model.vocab.bytes(id), self.special.contains(&id)));
+        let bytes = self.spelling.join(tokens.filter(|(bytes, _)| !bytes.is_empty()));
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Appends the bytes that a token stands for.
     fn write(&self, id: u32, out: &mut Vec<u8>) {
-        let bytes = self.model.vocab.bytes(id);
-        // Bytes that are not UTF-8 come from a byte-level vocabulary, where a piece is its bytes.
-        let (Ok(text), false) = (std::str::from_utf8(bytes), self.special.contains(&id)) else {
-            return out.extend_from_slice(bytes);
-        };
-        if self.spelling.byte_tokens
-            && let Some(byte) = byte_token(text)
-        {
-            return out.push(byte);
-        }
-        let replaced = self.spelling.replace.iter().fold(Cow::Borrowed(text), |text, (from, to)| {
-            if text.contains(from.as_str()) { text.replace(from.as_str(), to).into() } else { text }
-        });
-        out.extend_from_slice(replaced.as_bytes());
+        self.spelling.write(self.model.vocab.bytes(id), self.special.contains(&id), out);
     }
 
     /// Returns one more than the largest token id.

@@ -1,8 +1,11 @@
 //! The parts of a tokenizer, as the files of either format describe them.
 
 use super::added::Added;
-use super::bpe::Bpe;
-use super::pretokenize::{Normalizer, Splitters};
+use super::encoding::{Framing, Padding, Truncation};
+use super::model::TokenModel;
+use super::normalize::Normalizer;
+use super::pretokenize::Splitters;
+use super::spelling::Spelling;
 
 /// The parts of a tokenizer, read from a file.
 #[derive(Debug, Default)]
@@ -10,29 +13,20 @@ pub(super) struct TokenizerParts {
     pub added: Vec<Added>,
     pub normalizers: Vec<Normalizer>,
     pub splitters: Splitters,
-    pub model: Option<Bpe>,
+    pub model: Option<TokenModel>,
     pub spelling: Spelling,
-    /// Tokens put before and after the text.
-    pub before: Vec<u32>,
-    pub after: Vec<u32>,
+    /// The special tokens around one text and around two.
+    pub framing: Framing,
+    /// How the file would have texts cut and padded.
+    pub truncation: Option<Truncation>,
+    pub padding: Option<Padding>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
     pub stops: Vec<u32>,
 }
 
-/// How tokens are written as text.
-#[derive(Debug, Default)]
-pub(super) struct Spelling {
-    /// Replaced in every piece, in order.
-    pub replace: Vec<(String, String)>,
-    /// `<0x0A>` is the byte 0A.
-    pub byte_tokens: bool,
-    /// A space at the very start is not part of the text.
-    pub strip_first: bool,
-}
-
 /// Texts of tokens that end a turn or a text, whatever else a file says.
-const ENDS: [&str; 13] = [
+const ENDS: [&str; 14] = [
     "<|im_end|>",
     "<|eot_id|>",
     "<|eom_id|>",
@@ -43,6 +37,7 @@ const ENDS: [&str; 13] = [
     "<|call|>",
     "<|END_OF_TURN_TOKEN|>",
     "<end_of_turn>",
+    "<turn|>",
     "<EOT>",
     "</s>",
     "<｜end▁of▁sentence｜>",
@@ -51,10 +46,4 @@ const ENDS: [&str; 13] = [
 /// Returns whether a token with this text ends a turn.
 pub(super) fn ends_a_turn(text: &str) -> bool {
     ENDS.contains(&text)
-}
-
-/// Returns the byte that a token such as `<0x0A>` stands for.
-pub(super) fn byte_token(text: &str) -> Option<u8> {
-    let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
-    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }

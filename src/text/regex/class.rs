@@ -53,6 +53,16 @@ pub(in crate::text) fn is_word(c: char) -> bool {
     }
 }
 
+/// Returns whether `c` is a control, format or private character.
+pub(in crate::text) fn is_control(c: char) -> bool {
+    matches!(get_general_category(c), Gc::Control | Gc::Format | Gc::PrivateUse | Gc::Surrogate)
+}
+
+/// Returns whether `c` is a mark that takes no room.
+pub(in crate::text) fn is_nonspacing(c: char) -> bool {
+    get_general_category(c) == Gc::NonspacingMark
+}
+
 /// Returns whether `c` belongs to the Han script (Unicode's Scripts.txt).
 fn is_han(c: char) -> bool {
     matches!(u32::from(c),

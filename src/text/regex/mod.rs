@@ -9,7 +9,7 @@ mod class;
 mod compile;
 mod parse;
 
-pub(super) use class::is_word;
+pub(super) use class::{is_control, is_nonspacing, is_word};
 
 use class::Class;
 use compile::Op;
