@@ -19,23 +19,30 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], file: &str) -> Resul
     read.map_err(|e| impostor(text, file).unwrap_or_else(|| damaged(file, &e)))
 }
 
-/// Returns `text` with a large number in the place of every `Infinity`, which Python writes though it is no JSON.
-pub(crate) fn bounded(text: &[u8]) -> Cow<'_, [u8]> {
-    const INFINITY: &[u8] = b"Infinity";
-    if !text.windows(INFINITY.len()).any(|w| w == INFINITY) {
+/// Returns `text` with something else in the place of each of these numbers, which Python writes though they are no
+/// JSON: `Infinity`, say.
+pub(crate) fn replaced<'t>(text: &'t [u8], numbers: &[(&str, &str)]) -> Cow<'t, [u8]> {
+    let (mut out, mut copied, mut at, mut quoted) = (Vec::new(), 0, 0, false);
+    while at < text.len() {
+        let number = numbers.iter().find(|(number, _)| !quoted && text[at..].starts_with(number.as_bytes()));
+        if let Some((number, instead)) = number {
+            out.extend_from_slice(&text[copied..at]);
+            out.extend_from_slice(instead.as_bytes());
+            at += number.len();
+            copied = at;
+            continue;
+        }
+        match text[at] {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => at += 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    if copied == 0 {
         return text.into();
     }
-    let (mut out, mut rest, mut quoted) = (Vec::with_capacity(text.len()), text, false);
-    while let Some(&first) = rest.first() {
-        let (taken, written) = match first {
-            b'\\' if quoted => (2.min(rest.len()), &rest[..2.min(rest.len())]),
-            b'I' if !quoted && rest.starts_with(INFINITY) => (INFINITY.len(), &b"1e308"[..]),
-            _ => (1, &rest[..1]),
-        };
-        quoted ^= first == b'"';
-        out.extend_from_slice(written);
-        rest = &rest[taken..];
-    }
+    out.extend_from_slice(&text[copied..]);
     out.into()
 }
 

@@ -1,14 +1,16 @@
 //! Settings of image models, as Python's programs write them into JSON files.
 
-use crate::format::json::{JsonObject, unplaced};
+use crate::format::json::{JsonObject, replaced, unplaced};
 use crate::format::variants;
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// Bytes of a value that is compared with the one it must have: no such value is longer.
 const LONGEST: usize = 1024;
+
+/// Numbers in settings of multistep solvers: wherever one may stand it means no bound, as `null` does.
+const NO_BOUND: [(&str, &str); 3] = [("-Infinity", "null"), ("Infinity", "null"), ("NaN", "null")];
 
 /// The settings of a file.
 pub(super) struct Settings<'a> {
@@ -21,7 +23,7 @@ impl<'a> Settings<'a> {
     ///
     /// [`Error::Format`] for what is not a JSON object.
     pub fn parse(text: &[u8], file: &'a str) -> Result<Self> {
-        Ok(Settings { object: JsonObject::parse(&without_infinities(text), file)?, file })
+        Ok(Settings { object: JsonObject::parse(&replaced(text, &NO_BOUND), file)?, file })
     }
 
     /// Returns the name that errors begin with.
@@ -113,33 +115,4 @@ fn is_plain(value: &Value, plain: &str) -> bool {
         Value::Array(list) => list.iter().all(|v| is_plain(v, plain)),
         other => show(other) == plain,
     }
-}
-/// Replaces the numbers that Python writes and JSON has not, such as the `-Infinity` in settings of multistep solvers.
-/// Wherever one may stand it means no bound, as `null` does.
-fn without_infinities(text: &[u8]) -> Cow<'_, [u8]> {
-    const NUMBERS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
-    let mut plain = Vec::new();
-    let (mut copied, mut at, mut quoted) = (0, 0, false);
-    while at < text.len() {
-        match text[at] {
-            b'"' => quoted = !quoted,
-            b'\\' if quoted => at += 1,
-            b'-' | b'I' | b'N' if !quoted => {
-                if let Some(number) = NUMBERS.iter().find(|n| text[at..].starts_with(n)) {
-                    plain.extend_from_slice(&text[copied..at]);
-                    plain.extend_from_slice(b"null");
-                    at += number.len();
-                    copied = at;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    if copied == 0 {
-        return text.into();
-    }
-    plain.extend_from_slice(&text[copied..]);
-    plain.into()
 }
