@@ -141,7 +141,8 @@ function halves(data, [rows, columns], heads) {
   return out;
 }
 
-function safetensors(tensors) {
+/** A file of float32 tensors: `{ name, shape, data }`. */
+export function safetensors(tensors) {
   let at = 0;
   const header = {};
   for (const { name, shape, data } of tensors)

@@ -19,7 +19,7 @@ const TEMPLATE =
 const byteToken = (byte) => SPECIAL.length + byte;
 
 /** What the byte-level vocabularies call a byte: itself if it can be printed, else a letter from U+0100 on. */
-function byteLetters() {
+export function byteLetters() {
   const printable = (b) => (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
   let next = 0x100;
   return Array.from({ length: 256 }, (_, b) => String.fromCodePoint(printable(b) ? b : next++));
