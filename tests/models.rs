@@ -4,6 +4,7 @@
 
 mod models {
     mod bad;
+    mod damaged;
     mod decode;
     mod families;
     mod quantize;
