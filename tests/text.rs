@@ -4,6 +4,7 @@
 mod text {
     mod clip;
     mod damage;
+    mod hostile;
     mod judge;
 }
 

@@ -2,11 +2,12 @@
 
 mod equivalents;
 mod made;
+mod second_format;
 mod strings;
 
 use crate::metadata;
 use inkstone::text::{Encoding, Tokenizer, Truncation, TruncationStrategy};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Instant;
 use strings::{Random, texts};
 use support::assets::asset;
@@ -171,6 +172,32 @@ fn made_files() {
     }
     println!("{} files, {strings} strings", files.len());
     assert!(files.len() >= 40 && strings >= 400 * files.len());
+}
+
+/// What the crate's next version writes is read as the same tokenizer; the present one refuses it.
+#[test]
+fn second_format() {
+    let mut count = 0;
+    for (name, file) in made::files() {
+        let Some(second) = second_format::second_format(&file) else { continue };
+        let bytes = [&file, &second].map(|file| serde_json::to_vec(file).unwrap());
+        assert!(tokenizers::Tokenizer::from_bytes(&bytes[1]).is_err());
+        let [first, second] = bytes
+            .map(|bytes| Tokenizer::from_json(&bytes, None, None).unwrap_or_else(|error| panic!("{name}: {error}")));
+        for pair in texts(60, 0xD0D0, &added(&file)).windows(2) {
+            let [want, got] = [&first, &second].map(|tokenizer| tokenizer.encode_pair(&pair[0], Some(&pair[1]), None));
+            let (want, got) = (want.unwrap(), got.unwrap());
+            assert_eq!(got, want, "{name}: {pair:?}");
+            assert_eq!(second.decode(&want.ids), first.decode(&want.ids), "{name}");
+        }
+        count += 1;
+    }
+    println!("{count} files in both formats");
+    assert!(count >= 50);
+    let file = json!({"version": "3.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}});
+    let error = Tokenizer::from_json(file.to_string().as_bytes(), None, None).unwrap_err();
+    assert_eq!(error.code(), "Unsupported");
+    assert!(error.to_string().contains("version `3.0`"), "{error}");
 }
 
 fn vocabularies(names: &[&str]) {
