@@ -14,6 +14,7 @@ mod formats {
     mod gguf;
     mod rope;
     mod safetensors;
+    mod safetensors_judge;
 }
 
 /// An allocator that knows, per thread, how many bytes are held and how many were at most.

@@ -1,8 +1,10 @@
 //! The safetensors header, and the index of a model cut into several such files.
 //!
-//! Parsed here rather than with the `safetensors` crate, whose `read_metadata` would take a bare header too: these
-//! errors name the file, the tensor and what to do, a name that comes twice is refused instead of the last one
-//! winning, and files with gaps between tensors (which exist, and do no harm) are read.
+//! Parsed here rather than with the `safetensors` crate, for which offsets and shapes are `usize`: with the 32 bits of
+//! wasm32 it refuses offsets over 4 GiB and, since it counts bits, tensors over 512 MiB. Its `read_metadata` wants the
+//! header and all the data in one buffer. These errors name the file, the tensor and what to do, a name that comes
+//! twice is refused instead of the last one winning, and files with gaps between tensors (which exist, and do no harm)
+//! are read. The tests hold this to the crate.
 
 use super::json::{self, Entries};
 use super::{MAX_HEADER, Parsed, TensorInfo, check_names, impostor, sort_apart};
