@@ -3,13 +3,6 @@
 //! `cargo bench --bench text`. Both are compiled alike, and both get the same file as text; times are the
 //! least of several runs. Memory is what is held at most while a file is read, beside its text, and what is kept.
 
-#[path = "../tests/common/assets.rs"]
-mod assets;
-#[allow(dead_code)] // this needs but the files
-#[path = "../tests/text/judge/equivalents.rs"]
-mod equivalents;
-
-use assets::asset;
 use inkstone::format::Parsed;
 use inkstone::format::gguf::Gguf;
 use inkstone::text::Tokenizer;
@@ -17,6 +10,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use support::assets::asset;
+use support::vocabulary;
 
 /// The system's allocator, which counts what is held.
 struct Counting;
@@ -82,7 +77,7 @@ fn equivalent(name: &str) -> Vec<u8> {
     let bytes = std::fs::read(asset("vocabs").join(format!("ggml-vocab-{name}.gguf"))).expect("the asset is fetched");
     let Ok(Parsed::Done(gguf)) = Gguf::parse(&bytes, bytes.len() as u64, name) else { panic!("{name} is damaged") };
     let ours = Tokenizer::from_gguf(&gguf.metadata).expect("a supported vocabulary");
-    equivalents::file(&gguf.metadata, |id| ours.is_special(id)).to_string().into_bytes()
+    vocabulary::file(&gguf.metadata, |id| ours.is_special(id)).to_string().into_bytes()
 }
 
 fn main() {
@@ -97,7 +92,7 @@ fn main() {
         text += &read("src/text/tokenizer.rs");
         text += &scripts;
     }
-    println!("Encoding {} bytes; times in ms, memory in MB: ours / tokenizers {}.\n", text.len(), "0.23.2");
+    println!("Encoding {} bytes; times in ms, memory in MB: ours / tokenizers 0.23.2.\n", text.len());
     println!("| file | load | most held | kept | first text | again | tokens |\n|---|---|---|---|---|---|---|");
     let published = ["llama3", "qwen3", "gemma3"].map(|name| {
         let path = asset("tokenizers-npm").join(name).join("tokenizer.json");

@@ -113,7 +113,7 @@ pub(super) async fn folder_tensors(
     let other = |n: &&String| n.strip_prefix(folder).is_some_and(|n| !n.contains('/')) && n.ends_with(".safetensors");
     let files: Vec<String> = match small(source, &index).await? {
         Some(text) => ShardIndex::parse(&text, &index)?.files().into_iter().map(|f| format!("{folder}{f}")).collect(),
-        None if names.iter().any(|n| *n == single) => vec![single],
+        None if names.contains(&single) => vec![single],
         None => vec![names.iter().find(other).map_or(single, String::clone)],
     };
     let mut tensors = Tensors { files: files.clone(), ..Tensors::default() };

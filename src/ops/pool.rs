@@ -32,7 +32,7 @@ pub enum Pool {
 }
 
 impl<'g> Tensor<'g> {
-    /// Pools the rows of each of `n` sequences in each of these ways, whose results lie side by side. `spans`: for each
+    /// Makes one row of the rows of each of `n` sequences in each of these ways, whose results lie side by side. `spans`: for each
     /// sequence four words on the GPU: the first of its rows that count, the row before which they end, the row where the
     /// sequence begins, and nothing. `state`: `[1]` how many sequences there are.
     ///   -> [n, D * ways]

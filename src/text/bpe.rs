@@ -142,7 +142,7 @@ impl Bpe {
                 None => {
                     let text = &piece[symbol.start as usize..(symbol.start + symbol.len) as usize];
                     let bytes = byte_fallback(self.byte_tokens.as_deref(), text, out);
-                    if let Some(unknown) = self.unknown.filter(|_| !bytes && !(self.fuse_unknown && unknown_before)) {
+                    if let Some(unknown) = self.unknown.filter(|_| !(bytes || self.fuse_unknown && unknown_before)) {
                         out.push(unknown);
                     }
                 }

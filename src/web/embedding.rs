@@ -23,7 +23,7 @@ impl WasmEmbeddingModel {
     }
 }
 
-/// Tells a listener how many texts are done; what it throws is its own to handle.
+/// Returns a way to tell a listener how many texts are done; errors of it are its own to handle.
 fn heard(on_progress: &Function) -> impl Fn(usize, usize) {
     |done, total| {
         let _ = on_progress.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());

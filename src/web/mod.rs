@@ -2,6 +2,7 @@
 //! as `{ code, message }`.
 
 mod convert;
+mod embedding;
 mod files;
 mod image;
 mod options;
@@ -22,6 +23,8 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(typescript_custom_section)]
 const IMPORTS: &str = r#"
 import type {
+  EmbedOptions,
+  EmbeddingInfo,
   Estimate,
   GenerateOptions,
   GenerationResult,
@@ -272,7 +275,15 @@ pub async fn estimate(
         }
         let Options { quantize, context_length, .. } = options;
         let load = LoadOptions { quantize, context_length, background: false };
-        to_js(&crate::language::estimate(&gpu, &files, &load, memory).await?)
+        // Whoever does not write may read.
+        let estimate = match crate::language::estimate(&gpu, &files, &load, memory).await {
+            Err(Error::Unsupported { what }) => {
+                let read = crate::language::embedding::estimate(&gpu, &files, &load, memory).await;
+                read.map_err(|_| Error::Unsupported { what })?
+            }
+            other => other?,
+        };
+        to_js(&estimate)
     };
     estimate.await.map_err(failure)
 }

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::format::variants;
 use crate::gpu::{Estimate, Tier};
 use crate::image::{Autoencoder, ImageInfo, ImageOptions, ImageStep, Picture};
+use crate::language::embedding::{EmbedOptions, EmbeddingInfo};
 use crate::language::{GenerateOptions, GenerationResult, LanguageInfo};
 use crate::probe::{Probe, Roofline, TuningResult};
 use options::{Options, Report};
@@ -66,6 +67,8 @@ fn declarations() -> String {
     all.visit::<GenerateOptions>();
     all.visit::<GenerationResult>();
     all.visit::<LanguageInfo>();
+    all.visit::<EmbedOptions>();
+    all.visit::<EmbeddingInfo>();
     all.visit::<ImageOptions>();
     all.visit::<ImageInfo>();
     all.visit::<ImageStep>();

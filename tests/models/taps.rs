@@ -37,7 +37,7 @@ fn hidden_states_of_chosen_layers_are_those_of_transformers() {
     let embedded = Buffer::storage(gpu, "rows", (t * dim * 4) as u64).region();
     embedded.write(0, bytemuck::cast_slice(states[0]));
 
-    let step = Step { state: &state, kept: &kept };
+    let step = Step { state: &state, kept: kept.layers(), packed: None };
     let taps: Vec<usize> = (0..layers - 1).collect();
     for from_ids in [true, false] {
         let graph = Graph::new(gpu);

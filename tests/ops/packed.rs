@@ -1,13 +1,13 @@
 //! Attention within whole sequences that lie one after the other: `Attention::packed`, and positions in `rope_append`.
 
-use support::gpu::{each_setup, run, untouched, upload, vector};
 use super::heads::{Layer, heads, partial};
-use support::reference::attention::{HeadNorm, Heads};
-use support::reference::weights::Numbers;
-use support::tolerance::check;
 use inkstone::gpu::{Gpu, Region};
 use inkstone::ops::{Attention, HeadGate, Packed, Relative};
 use std::rc::Rc;
+use support::gpu::{each_setup, run, untouched, upload, vector};
+use support::reference::attention::{HeadNorm, Heads};
+use support::reference::weights::Numbers;
+use support::tolerance::check;
 
 /// Sequences of these lengths in so many rows: multiples of three, whose caches are exact.
 const PACKS: &[(&[usize], usize)] =

@@ -1,10 +1,10 @@
 //! `Tensor::pool` against plain sums.
 
+use inkstone::ops::Pool;
 use support::gpu::{activation, each_setup, run, state, untouched, upload};
 use support::reference::maps::pooled;
 use support::reference::weights::Numbers;
 use support::tolerance::{Tolerance, check};
-use inkstone::ops::Pool;
 
 const ALL: [Pool; 6] = [Pool::First, Pool::Max, Pool::Mean, Pool::MeanSqrtLength, Pool::WeightedMean, Pool::Last];
 

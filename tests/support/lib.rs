@@ -8,6 +8,7 @@ pub mod models;
 pub mod reference;
 pub mod tolerance;
 pub mod variants;
+pub mod vocabulary;
 
 use std::path::Path;
 

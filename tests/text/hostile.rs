@@ -1,9 +1,9 @@
 //! Damaged and hostile files of encoders' tokenizers: an error or a tokenizer that works, in little memory and time.
 
 use crate::random;
-use serde_json::json;
 use inkstone::text::Tokenizer;
 use serde_json::Value;
+use serde_json::json;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::{Duration, Instant};

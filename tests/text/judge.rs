@@ -1,6 +1,5 @@
 //! Every kind of tokenizer against Hugging Face's `tokenizers`: the same ids, types and texts for random strings.
 
-mod equivalents;
 mod made;
 mod second_format;
 mod strings;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use std::time::Instant;
 use strings::{Random, texts};
 use support::assets::asset;
+use support::vocabulary;
 use tokenizers::{PostProcessor, TruncationDirection, TruncationParams};
 
 /// The reference, once as it comes and once taking special tokens in text for text.
@@ -204,7 +204,7 @@ fn vocabularies(names: &[&str]) {
     for name in names {
         let metadata = metadata(&asset("vocabs").join(format!("ggml-vocab-{name}.gguf")));
         let ours = Tokenizer::from_gguf(&metadata).unwrap();
-        let file = equivalents::file(&metadata, |id| ours.is_special(id));
+        let file = vocabulary::file(&metadata, |id| ours.is_special(id));
         let theirs = Reference::new(&serde_json::to_vec(&file).unwrap());
         let mut strings = texts(400, 0xFACADE, &added(&file));
         if *name == "falcon" {

@@ -1126,7 +1126,7 @@ CASES = {
             bert(
                 "roberta",
                 "RobertaForSequenceClassification",
-                dim=42,
+                dim=48,
                 heads=3,
                 ffn=56,
                 layers=2,

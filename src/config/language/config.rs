@@ -25,7 +25,7 @@ pub struct LanguageConfig {
     pub embedding_scale: f32,
     /// Rows of a table of learned positions, `position_embd.weight`, that are added to the embeddings.
     pub learned_positions: Option<usize>,
-    /// What is added to a position for its row in that table.
+    /// The row of that table of the first position.
     pub position_offset: usize,
     /// Rows of a table of kinds of tokens, `token_types.weight`, that are added to the embeddings.
     pub token_types: Option<usize>,

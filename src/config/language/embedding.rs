@@ -1,14 +1,14 @@
-//! What makes a vector, or a score, of a text's hidden states: the modules of a sentence-transformers folder, or what is
-//! meant without them.
+//! Models that make a vector, or a score, of a text's hidden states: by the modules of a sentence-transformers folder, or as
+//! is meant without them.
 
 use super::LanguageConfig;
+use super::head::{AnswerTokens, ClassifierConfig, DenseConfig, HeadActivation, Pooling, Scoring};
 use super::keys::{Keys, given};
-use super::layer::NormConfig;
 use super::limits::{within, wrong};
+use super::modules::{Modules, PromptsFile, ScoreFile, TokenizerFile, TransformerFile, dense, pooling, read};
 use crate::format::json;
 use crate::format::metadata::Metadata;
 use crate::{Error, Result};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// A model that makes vectors or scores.
@@ -36,221 +36,6 @@ pub struct EmbeddingConfig {
     pub scoring: Option<Scoring>,
     /// Whether a score passes the sigmoid.
     pub sigmoid: bool,
-}
-
-/// How a score is made of a pair of texts.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Scoring {
-    /// By layers of its own, instead of a vector.
-    Classifier(ClassifierConfig),
-    /// By how much more likely one token is behind the pair than another. Without tokens: "yes" and "no", of a folder that
-    /// says nothing of scores.
-    Answer(Option<AnswerTokens>),
-}
-
-/// The tokens that answer whether a text fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnswerTokens {
-    /// The one that says it does.
-    pub yes: u32,
-    /// The one that says it does not; without it the logit of `yes` counts alone.
-    pub no: Option<u32>,
-}
-
-/// How the hidden states of a text become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum Pooling {
-    /// The first token's.
-    #[serde(rename = "cls")]
-    First,
-    /// Of each element the largest.
-    #[serde(rename = "max")]
-    Max,
-    /// Their mean.
-    #[serde(rename = "mean")]
-    Mean,
-    /// Their sum over the root of their number.
-    #[serde(rename = "mean_sqrt_len_tokens")]
-    MeanSqrtLength,
-    /// Their mean, in which the first counts once, the second twice and so on.
-    #[serde(rename = "weightedmean")]
-    WeightedMean,
-    /// The last token's.
-    #[serde(rename = "lasttoken")]
-    Last,
-}
-
-/// A linear layer that vectors pass.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DenseConfig {
-    /// What its tensors' names begin with.
-    pub name: String,
-    /// Elements of its input.
-    pub inputs: usize,
-    /// Elements of its result.
-    pub outputs: usize,
-    /// Whether it has a bias.
-    pub bias: bool,
-    /// The function that its result passes.
-    pub activation: HeadActivation,
-}
-
-/// The layers that make a score of a pair of texts: `cls`, `cls.norm` and `cls.output`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ClassifierConfig {
-    /// How the pair's hidden states become one vector.
-    pub pooling: Pooling,
-    /// A linear layer before the last one: the function that its result passes, and whether it has a bias.
-    pub dense: Option<(HeadActivation, bool)>,
-    /// A norm between them.
-    pub norm: Option<NormConfig>,
-    /// Whether the last layer has a bias.
-    pub bias: bool,
-}
-
-/// The function that a layer behind the pooling ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadActivation {
-    /// None.
-    None,
-    /// `tanh(x)`
-    Tanh,
-    /// `max(x, 0)`
-    Relu,
-    /// `x * Phi(x)`, the exact form.
-    Gelu,
-    /// `x * sigmoid(x)`
-    Silu,
-}
-
-impl Pooling {
-    /// Returns its name, as sentence-transformers says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Pooling::First => "cls",
-            Pooling::Max => "max",
-            Pooling::Mean => "mean",
-            Pooling::MeanSqrtLength => "mean_sqrt_len_tokens",
-            Pooling::WeightedMean => "weightedmean",
-            Pooling::Last => "lasttoken",
-        }
-    }
-}
-
-/// The modules that a folder lists, in their order: each one's own folder, with its slash, or nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Modules {
-    /// The one with the model.
-    pub model: String,
-    /// The one with the settings of pooling.
-    pub pooling: Option<String>,
-    /// The linear layers.
-    pub dense: Vec<String>,
-    /// Whether vectors are made of length one in the end.
-    pub normalize: bool,
-    /// The one that makes a score of the next token's logits, instead of all but the first.
-    pub score: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Module {
-    #[serde(default)]
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-impl Modules {
-    /// Reads `modules.json`.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for modules that there are no kernels for, [`Error::Format`] for what is no such file.
-    pub fn from_json(text: &[u8], file: &str) -> Result<Modules> {
-        let listed: Vec<Module> = serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
-            .map_err(|e| Error::format(file, format!("this JSON cannot be used ({e}): download it again")))?;
-        let mut modules = Modules::default();
-        for (i, module) in listed.into_iter().enumerate() {
-            let folder = match module.path.trim_matches('/') {
-                "" => String::new(),
-                path => format!("{path}/"),
-            };
-            let kind = module.kind.rsplit('.').next().unwrap_or_default().to_string();
-            let pooled = modules.pooling.is_some();
-            match kind.as_str() {
-                "Transformer" if i == 0 => modules.model = folder,
-                "LogitScore" if i == 1 => modules.score = Some(folder),
-                "Pooling" if i > 0 && !pooled && modules.score.is_none() => modules.pooling = Some(folder),
-                "Dense" if pooled && !modules.normalize => modules.dense.push(folder),
-                "Normalize" if pooled => modules.normalize = true,
-                "Dropout" => {}
-                _ => {
-                    return Err(Error::unsupported(format!(
-                        "{file}: a module `{kind}` at this place is not supported; choose a model that is a \
-                         Transformer, Pooling, and if need be Dense and Normalize"
-                    )));
-                }
-            }
-        }
-        Ok(modules)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(Pooling),
-    More(Vec<Pooling>),
-}
-
-#[derive(Deserialize)]
-struct PoolingFile {
-    pooling_mode: Option<OneOrMore>,
-    #[serde(default)]
-    pooling_mode_cls_token: bool,
-    #[serde(default)]
-    pooling_mode_max_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_sqrt_len_tokens: bool,
-    #[serde(default)]
-    pooling_mode_weightedmean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_lasttoken: bool,
-    include_prompt: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct DenseFile {
-    in_features: usize,
-    out_features: usize,
-    bias: Option<bool>,
-    activation_function: Option<String>,
-    use_residual: Option<bool>,
-}
-
-#[derive(Deserialize, Default)]
-struct TransformerFile {
-    max_seq_length: Option<usize>,
-    do_lower_case: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct ScoreFile {
-    true_token_id: u32,
-    false_token_id: Option<u32>,
-}
-
-#[derive(Deserialize, Default)]
-struct PromptsFile {
-    activation_fn: Option<String>,
-    prompts: Option<BTreeMap<String, String>>,
-    default_prompt_name: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-struct TokenizerFile {
-    model_max_length: Option<f64>,
 }
 
 /// The small files of a folder of which some may be missing: their texts, and their names for errors.
@@ -283,14 +68,16 @@ impl EmbeddingConfig {
     /// numbers.
     pub fn from_json(files: &EmbeddingFiles<'_>) -> Result<Self> {
         let (config, file) = files.config;
-        let text = json::bounded(config);
+        let text = json::replaced(config, &[("Infinity", "1e308")]);
         let whole = json::parse(&text, file)?;
         let family = super::family(&whole, file, super::Purpose::Embedding)?;
         let keys = Keys::json(&whole, family, file)?;
         keys.refuse_strangers()?;
         let model = (family.read)(&keys)?.checked(file)?;
         let classes = super::words(&whole, "architectures", file)?;
-        let class = |ending: &str| files.modules.is_none() && classes.iter().any(|c| c.ends_with(ending));
+        // Modules behind the model say what is made of its hidden states; without any its class does.
+        let bare = files.modules.is_none_or(|m| m.pooling.is_none());
+        let class = |ending: &str| bare && classes.iter().any(|c| c.ends_with(ending));
         let scoring = match files.score {
             Some((text, name)) => {
                 let said: ScoreFile = json::parse(text, name)?;
@@ -303,12 +90,11 @@ impl EmbeddingConfig {
             None if class("ForCausalLM") => Some(Scoring::Answer(None)),
             None => None,
         };
-        let parsed = |file: &Option<(&[u8], &str)>| file.map(|(text, name)| (text.to_vec(), name.to_string()));
-        let transformer: TransformerFile = read(&parsed(&files.transformer))?;
-        let prompts: PromptsFile = read(&parsed(&files.prompts))?;
-        let tokenizer: TokenizerFile = read(&parsed(&files.tokenizer))?;
+        let transformer: TransformerFile = read(files.transformer)?;
+        let prompts: PromptsFile = read(files.prompts)?;
+        let tokenizer: TokenizerFile = read(files.tokenizer)?;
         let (pooling, include_prompt) = match files.pooling {
-            Some((text, name)) => pooling(json::parse(text, name)?, name)?,
+            Some((text, name)) => pooling(text, name)?,
             None => (vec![if family.encoder { Pooling::Mean } else { Pooling::Last }], true),
         };
         let folders = files.modules.map_or(&[][..], |m| &m.dense);
@@ -367,6 +153,29 @@ impl EmbeddingConfig {
             }
             _ => None,
         };
+        let has = |name: &str| shape(name).is_some();
+        let scoring = match shape("cls.output.weight") {
+            None => None,
+            Some([1, _]) if has("cls.weight") => Some(Scoring::Classifier(ClassifierConfig {
+                pooling: match metadata.u32(&format!("{architecture}.classifier.pooling_type"))? {
+                    Some(1) => Pooling::Mean,
+                    _ => Pooling::First,
+                },
+                // Of those that llama.cpp knows only ModernBERT's has a norm, and another function.
+                dense: match has("cls.norm.weight") {
+                    true => Some((HeadActivation::Gelu, has("cls.bias"))),
+                    false => Some((HeadActivation::Tanh, has("cls.bias"))),
+                },
+                norm: model.output_norm.filter(|_| has("cls.norm.weight")),
+                bias: has("cls.output.bias"),
+            })),
+            Some(_) => {
+                return Err(Error::unsupported(format!(
+                    "{file}: this file leaves out a layer of the reranker, which then gives other scores; choose the \
+                     folder of this model"
+                )));
+            }
+        };
         EmbeddingConfig {
             pooling: vec![pooling],
             include_prompt: true,
@@ -377,7 +186,7 @@ impl EmbeddingConfig {
             prompts: BTreeMap::new(),
             default_prompt: None,
             lower_case: false,
-            scoring: None,
+            scoring,
             sigmoid: true,
             model,
         }
@@ -423,59 +232,6 @@ impl EmbeddingConfig {
         }
         Ok(self)
     }
-}
-
-/// Reads a file that may be missing.
-fn read<T: for<'de> Deserialize<'de> + Default>(file: &Option<(Vec<u8>, String)>) -> Result<T> {
-    file.as_ref().map_or(Ok(T::default()), |(text, name)| json::parse(text, name))
-}
-
-fn pooling(said: PoolingFile, file: &str) -> Result<(Vec<Pooling>, bool)> {
-    let flags = [
-        (said.pooling_mode_cls_token, Pooling::First),
-        (said.pooling_mode_max_tokens, Pooling::Max),
-        (said.pooling_mode_mean_tokens, Pooling::Mean),
-        (said.pooling_mode_mean_sqrt_len_tokens, Pooling::MeanSqrtLength),
-        (said.pooling_mode_weightedmean_tokens, Pooling::WeightedMean),
-        (said.pooling_mode_lasttoken, Pooling::Last),
-    ];
-    let ways = match said.pooling_mode {
-        Some(OneOrMore::One(way)) => vec![way],
-        Some(OneOrMore::More(ways)) => ways,
-        None => flags.into_iter().filter(|f| f.0).map(|f| f.1).collect(),
-    };
-    let ways = if ways.is_empty() { vec![Pooling::Mean] } else { ways };
-    if ways.len() > flags.len() {
-        return Err(wrong(file, &format!("{} ways of pooling", ways.len())));
-    }
-    Ok((ways, said.include_prompt.unwrap_or(true)))
-}
-
-fn dense(folder: &str, text: &[u8], file: &str) -> Result<DenseConfig> {
-    let said: DenseFile = json::parse(text, file)?;
-    let function = said.activation_function.as_deref().unwrap_or("torch.nn.modules.activation.Tanh");
-    let activation = match function.rsplit('.').next().unwrap_or_default() {
-        "Identity" => HeadActivation::None,
-        "Tanh" => HeadActivation::Tanh,
-        "ReLU" => HeadActivation::Relu,
-        "GELU" => HeadActivation::Gelu,
-        "SiLU" => HeadActivation::Silu,
-        _ => {
-            let what =
-                format!("{file}: activation `{function}` is not supported; Identity, Tanh, ReLU, GELU, SiLU are");
-            return Err(Error::unsupported(what));
-        }
-    };
-    if said.use_residual == Some(true) {
-        return Err(Error::unsupported(format!("{file}: `use_residual` is not supported; choose another model")));
-    }
-    Ok(DenseConfig {
-        name: format!("{folder}linear."),
-        inputs: said.in_features,
-        outputs: said.out_features,
-        bias: said.bias.unwrap_or(true),
-        activation,
-    })
 }
 
 /// Refuses a classifier of several labels.

@@ -3,7 +3,7 @@
 //! Settings go by the names of transformers' `config.json`; [`GGUF`] holds what GGUF metadata calls them.
 
 use super::config::LanguageConfig;
-use super::embedding::ClassifierConfig;
+use super::head::ClassifierConfig;
 use super::layout::TensorLayout;
 use super::limits::{within, wrong};
 use crate::format::metadata::{Array, Metadata, Value};

@@ -6,10 +6,12 @@
 mod config;
 pub mod embedding;
 mod families;
+mod head;
 mod keys;
 pub mod layer;
 mod layout;
 mod limits;
+mod modules;
 mod names;
 mod parts;
 pub mod rope;
@@ -21,15 +23,15 @@ use crate::format::json;
 use crate::format::metadata::Metadata;
 use crate::{Error, Result};
 pub use config::LanguageConfig;
-pub use embedding::{
-    AnswerTokens, ClassifierConfig, DenseConfig, EmbeddingConfig, HeadActivation, Modules, Pooling, Scoring,
-};
+pub use embedding::EmbeddingConfig;
 use families::FAMILIES;
+pub use head::{AnswerTokens, ClassifierConfig, DenseConfig, HeadActivation, Pooling, Scoring};
 use keys::{Keys, ModelFamily, Object, given};
 pub use layer::*;
 pub use layout::TensorLayout;
 use limits::usable;
 pub(in crate::config) use limits::{within, wrong};
+pub use modules::Modules;
 pub use rope::{Rope, RopeScaling};
 
 /// Reads the word or the words that `object` has under `name`.

@@ -94,6 +94,8 @@ pub(super) fn canonical(family: &ModelFamily, name: &str) -> Option<(String, Ten
         return Some((format!("{to}.{kind}"), TensorLayout::AsIs));
     }
     let stem = PREFIXES.into_iter().chain([family.prefix]).find_map(|p| stem.strip_prefix(p)).unwrap_or(stem);
+    // Some are written with the family's name besides.
+    let stem = stem.strip_prefix(family.name).and_then(|rest| rest.strip_prefix('.')).unwrap_or(stem);
     let (layer, stem) = match stem.strip_prefix(family.layers).and_then(|rest| rest.split_once('.')) {
         Some((layer, _)) if !plain(layer) => return None,
         Some((layer, stem)) => (Some(layer), stem),

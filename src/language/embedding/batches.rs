@@ -30,7 +30,7 @@ pub(super) fn next_batch(
     taken
 }
 
-/// Orders texts by length, so that those of a batch are alike, and batches of short ones come last: whoever waits sees
+/// Sorts texts by length, so that those of a batch are alike, and batches of short ones come last: whoever waits sees
 /// the slow part first.
 pub(super) fn by_length(texts: &[TextTokens]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..texts.len()).collect();

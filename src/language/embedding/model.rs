@@ -100,7 +100,7 @@ pub struct EmbeddingModel {
     config: EmbeddingConfig,
     info: EmbeddingInfo,
     reader: Exclusive<Reader>,
-    /// What a hidden state is multiplied by for a score, where that is made of logits.
+    /// The vector that a hidden state is multiplied by for a score, where that is made of logits.
     answer: Option<Vec<f32>>,
     _weights: WeightStore,
 }

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub struct EmbeddingSource {
     /// Tensors by their canonical name; those of linear layers begin with their folder's name.
     pub tensors: Tensors,
-    /// What is made of texts.
+    /// The model, and the vectors or scores it makes.
     pub config: EmbeddingConfig,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
@@ -118,7 +118,7 @@ impl EmbeddingSource {
         };
         const PROMPTS: &str = "config_sentence_transformers.json";
         let prompts = small(source, PROMPTS).await?;
-        fn named<'f>(file: &'f Option<(Vec<u8>, String)>) -> Option<(&'f [u8], &'f str)> {
+        fn named(file: &Option<(Vec<u8>, String)>) -> Option<(&[u8], &str)> {
             file.as_ref().map(|(text, name)| (&text[..], name.as_str()))
         }
         let config = EmbeddingConfig::from_json(&EmbeddingFiles {

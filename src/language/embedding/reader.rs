@@ -297,7 +297,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Lays a batch out as a pass reads it.
+    /// Writes a batch as a pass reads it.
     fn words(&self, pass: &Pass, texts: &[TextTokens], batch: &[usize]) -> Vec<u32> {
         let at = pass.layout;
         let mut words = vec![0; at.end];

@@ -18,7 +18,7 @@ pub(in crate::models) struct At<'a> {
     pub packed: Option<PackedRows<'a>>,
 }
 
-/// What layers with biases of scores read, where rows are whole sequences.
+/// The values that layers with biases of scores read, where rows are whole sequences.
 #[derive(Clone, Copy)]
 pub(in crate::models) struct PackedRows<'a> {
     /// The biases.

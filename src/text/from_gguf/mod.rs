@@ -83,5 +83,11 @@ pub(super) fn parse(m: &Metadata) -> Result<TokenizerParts> {
         let pair = [single.clone(), vec![eos.clone(), Slot::Second(0), eos]].concat();
         parts.framing = Framing { single, pair };
     }
+    // Other encoders have one beginning in all, and an end behind each.
+    if let (true, Some(bos), Some(eos)) = (kind == "gpt2" && add_bos && add_eos && !like_roberta, parts.bos, parts.eos)
+    {
+        let [bos, eos] = [bos, eos].map(|token| Slot::Special(vec![token], 0));
+        parts.framing.pair = vec![bos, Slot::First(0), eos.clone(), Slot::Second(0), eos];
+    }
     Ok(parts)
 }

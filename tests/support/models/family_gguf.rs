@@ -20,21 +20,23 @@ pub fn manifest(case: &Case) -> Option<Value> {
 
 /// The file of a case, or none where the converter cannot write one.
 pub fn family_file(case: &Case) -> Option<Vec<u8>> {
-    let manifest = manifest(case)?;
-    let tensors = tensors(case, &manifest);
+    let published: BTreeMap<String, Made> = case.tensors().into_iter().map(|t| (t.name.clone(), t)).collect();
+    Some(converted(&manifest(case)?, &published, case.stored, true))
+}
+
+/// The file that a manifest describes, of published tensors. With `tokenizer` it gets the tests' own, where the manifest
+/// has none.
+pub fn converted(manifest: &Value, published: &BTreeMap<String, Made>, stored: Stored, tokenizer: bool) -> Vec<u8> {
+    let tensors: Vec<Tensor> = list(&manifest["tensors"]).iter().map(|t| tensor(t, published, stored)).collect();
     let mut writer = Writer::default();
     for entry in list(&manifest["metadata"]) {
         writer.named(entry[0].as_str().unwrap(), entry[1].as_str().unwrap(), &entry[2]);
     }
-    let embedding = tensors.iter().find(|t| t.0 == "token_embd.weight").expect("a token embedding");
-    writer.tokenizer(embedding.1[0]);
-    Some(writer.finish(&tensors))
-}
-
-/// The tensors of the file.
-fn tensors(case: &Case, manifest: &Value) -> Vec<Tensor> {
-    let published: BTreeMap<String, Made> = case.tensors().into_iter().map(|t| (t.name.clone(), t)).collect();
-    list(&manifest["tensors"]).iter().map(|t| tensor(t, &published, case.stored)).collect()
+    if tokenizer {
+        let embedding = tensors.iter().find(|t| t.0 == "token_embd.weight").expect("a token embedding");
+        writer.tokenizer(embedding.1[0]);
+    }
+    writer.finish(&tensors)
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -60,6 +60,7 @@ impl Writer {
     pub fn named(&mut self, key: &str, name: &str, value: &Value) {
         let scalar = name.strip_suffix('s').unwrap_or(name);
         let kind = match scalar {
+            "u8" => 0,
             "u32" => 4,
             "i32" => 5,
             "f32" => 6,
@@ -79,6 +80,7 @@ impl Writer {
         };
         for value in values {
             match kind {
+                0 => self.bytes.push(value.as_u64().unwrap() as u8),
                 4 => self.bytes.extend((value.as_u64().unwrap() as u32).to_le_bytes()),
                 5 => self.bytes.extend((value.as_i64().unwrap() as i32).to_le_bytes()),
                 6 => self.bytes.extend((value.as_f64().unwrap() as f32).to_le_bytes()),

@@ -1,11 +1,11 @@
 //! Small tokenizer.json files that together use every kind of model and step.
 
-use super::equivalents::charsmap;
 use super::strings::{Random, texts};
 use crate::metadata;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use support::assets::asset;
+use support::vocabulary::charsmap;
 
 /// Pieces of text: characters, and short parts of words.
 fn pieces(count: usize, seed: u64) -> Vec<String> {
@@ -212,7 +212,7 @@ pub fn files() -> Vec<(String, Value)> {
     let mut add = |name: &str, model: &Value, steps: [&Value; 4]| {
         let [normalizer, pre_tokenizer, post_processor, decoder] = steps;
         // Half of the files have added tokens of every kind.
-        let added = if files.len() % 2 == 0 {
+        let added = if files.len().is_multiple_of(2) {
             json!(plain)
         } else {
             {

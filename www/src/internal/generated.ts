@@ -32,16 +32,14 @@ export type DeviceLimits = {
   maxComputeWorkgroupStorageSize: number,
 };
 
-/** Options of one call of `embed`, as in `EmbedOptions` of the JavaScript API. */
+/** How to make vectors. */
 export type EmbedOptions = {
 
-  /** True: vectors of length 1; false: as they are before the model's own step that makes them so. Default: what
-   * `SentenceTransformer.encode` gives.
-   */
+  /** Whether vectors are made of length one; left out: as the model's folder says. */
   normalize?: boolean,
-  /** The name of one of the model's prompts, or else the text itself that is put before each text. */
+  /** The name of one of the model's prompts, or a text, which is put before each text. */
   prompt?: string,
-  /** Only the first so many, brought to length 1 again: for models trained so (Kusupati et al. 2022). */
+  /** How many elements to keep, the first ones; vectors of length one are made so again. */
   dimensions?: number,
 };
 
@@ -50,11 +48,11 @@ export type EmbeddingBytes = {
 
   /** Weights. */
   weights: number,
-  /** Activations and the rest. */
+  /** Activations and the rest, when it was loaded; longer texts take more. */
   scratch: number,
 };
 
-/** A description of a loaded embedding model. */
+/** A description of a loaded model. */
 export type EmbeddingInfo = {
 
   /** Its architecture. */
@@ -65,17 +63,19 @@ export type EmbeddingInfo = {
   parameters: number,
   /** How most weights are encoded. */
   quantization: string,
-  /** Numbers in a vector. */
+  /** Elements of a vector. */
   dimensions: number,
-  /** Tokens of a text that are read; what is longer is cut. */
+  /** Tokens that are read of a text, special ones included; the rest is left out. */
   maxTokens: number,
-  /** How the vectors of tokens become one. */
+  /** How a text's hidden states become one vector: "mean", "cls", "lasttoken" and so on, joined by "+" if several lie
+   * side by side.
+   */
   pooling: string,
-  /** The names of its prompts. */
+  /** Names of the prompts that may be put before texts. */
   prompts: Array<string>,
-  /** Whether `embed` works. */
+  /** Whether it makes vectors. */
   embeds: boolean,
-  /** Whether `rerank` works. */
+  /** Whether it makes scores of pairs of texts. */
   reranks: boolean,
   /** Bytes on the GPU. */
   bytes: EmbeddingBytes,
@@ -87,6 +87,8 @@ export type EmbeddingInfo = {
   family: FamilyName,
   /** Choices that differ from the kernels of its family, since they are quicker on this adapter. */
   choices: Array<ChoiceName>,
+  /** Dispatches of one batch of texts. */
+  dispatches: number,
 };
 
 /** The memory that loading a model would take. */

@@ -170,7 +170,7 @@ fn encoder(k: &Keys, change: impl Fn(AttentionConfig) -> AttentionConfig) -> Res
     Ok(LanguageConfig { learned_positions: Some(rows), embedding_norm: Some(norm), ..model })
 }
 
-/// Shifts positions: the first `offset` rows of the table are for none.
+/// Counts positions from a later row on: the first `offset` rows of the table are for none.
 fn counted_from(k: &Keys, offset: usize, model: LanguageConfig) -> Result<LanguageConfig> {
     match model.context_length.checked_sub(offset).filter(|n| *n > 0) {
         Some(context_length) => Ok(LanguageConfig { context_length, position_offset: offset, ..model }),

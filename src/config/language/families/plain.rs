@@ -2,7 +2,7 @@
 
 pub(super) use crate::Result;
 pub(super) use crate::config::language::config::LanguageConfig;
-pub(super) use crate::config::language::embedding::{ClassifierConfig, HeadActivation, Pooling};
+pub(super) use crate::config::language::head::{ClassifierConfig, HeadActivation, Pooling};
 pub(super) use crate::config::language::keys::{Keys, ModelFamily, Pairs};
 pub(super) use crate::config::language::layout::TensorLayout;
 

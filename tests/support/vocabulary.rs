@@ -47,7 +47,7 @@ fn patterns(pre: &str) -> Vec<&'static str> {
     }
 }
 
-pub fn base64(bytes: &[u8]) -> String {
+fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
@@ -60,6 +60,7 @@ pub fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// The character map of a vocabulary, as tokenizer.json holds it.
 pub fn charsmap(m: &Metadata) -> String {
     match m.get("tokenizer.ggml.precompiled_charsmap") {
         Some(Stored::Array(Array::U8(bytes))) => base64(bytes),
