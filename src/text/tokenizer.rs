@@ -60,8 +60,8 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// Reads the metadata of a GGUF file: byte-level BPE with a named pre-tokenizer (`gpt2`), or SentencePiece pieces
-    /// with scores (`llama`).
+    /// Reads the metadata of a GGUF file: byte-level BPE with a named pre-tokenizer (`gpt2`), SentencePiece pieces with
+    /// scores (`llama`), merges over marked spaces (`gemma4`), BERT's word pieces (`bert`), or a Unigram model (`t5`).
     ///
     /// # Errors
     /// [`Error::Format`] if the metadata lacks a tokenizer or contradicts itself, [`Error::Unsupported`] if it is of

@@ -66,7 +66,7 @@ export class AbortFlag {
 }
 
 /**
- * An embedding model in the worker.
+ * A model that makes vectors or scores, in the worker.
  */
 export class WasmEmbeddingModel {
     free(): void;
@@ -75,7 +75,7 @@ export class WasmEmbeddingModel {
      */
     dispose(): void;
     /**
-     * Computes a vector for each text, one after the other; `on_progress` hears how many of them are done.
+     * Makes a vector of each text, one after the other; `on_progress` hears how many are done.
      */
     embed(texts: string[], options: Partial<EmbedOptions>, on_progress: (done: number, total: number) => void, abort: AbortFlag): Promise<Float32Array>;
     /**
@@ -87,11 +87,11 @@ export class WasmEmbeddingModel {
      */
     static load(files: FileSet, options: RustLoadOptions, on_progress: (progress: Progress) => void, abort: AbortFlag): Promise<WasmEmbeddingModel>;
     /**
-     * Computes how well each document answers the query.
+     * Makes a score of how well each document answers the query, in their order.
      */
     rerank(query: string, documents: string[], on_progress: (done: number, total: number) => void, abort: AbortFlag): Promise<Float32Array>;
     /**
-     * Returns the token ids of a text.
+     * Returns the token ids that are read of a text.
      */
     tokenize(text: string): Uint32Array;
 }
