@@ -19,7 +19,7 @@ use pollster::block_on;
 use std::cell::Cell;
 use std::rc::Rc;
 use support::models::weights::Stored;
-use support::tolerance::{Tolerance, compare};
+use support::tolerance::{Tolerance, check, compare};
 
 /// Cases that are refused, in these words.
 const REFUSED: [(&str, &str); 2] =
@@ -176,15 +176,15 @@ fn a_batch_gives_what_single_texts_give() {
         let width = together.len() / many.len();
         for i in [0, 1, 6, 13, 44, 59] {
             let alone = embed(&model, &many[i..=i], &options);
-            let off = furthest(&alone, &together[i * width..(i + 1) * width]);
-            assert!(off <= 1e-6, "{name}: text {i} is off by {off}");
+            // Other kernels may run for other numbers of rows.
+            check(&format!("{name}, text {i}"), &alone, &together[i * width..(i + 1) * width], tolerance(&case));
         }
         let again = embed(&model, &many, &options);
-        assert!(furthest(&together, &again) <= 1e-6, "{name}: the same again");
+        check(&format!("{name}, the same again"), &together, &again, tolerance(&case));
         let reversed: Vec<String> = many.iter().rev().cloned().collect();
         let back = embed(&model, &reversed, &options);
         let back: Vec<f32> = back.chunks_exact(width).rev().flatten().copied().collect();
-        assert!(furthest(&together, &back) <= 1e-6, "{name}: in another order");
+        check(&format!("{name}, in another order"), &together, &back, tolerance(&case));
         assert!(embed(&model, &[], &options).is_empty(), "{name}: no text");
     }
 }
@@ -225,6 +225,9 @@ fn eight_bits_turn_vectors_little() {
     }
 }
 
+/// Sizes of plans, and one call that makes none.
+const SIZES: usize = 5;
+
 /// Nothing is created in the loop; each batch is one submit and one read-back of its vectors.
 #[test]
 fn counts_of_a_batch() {
@@ -242,6 +245,14 @@ fn counts_of_a_batch() {
         let c = gpu.counters();
         let created = || [&c.buffers, &c.bind_groups, &c.pipelines, &c.modules].map(Cell::get);
         let moved = || [&c.submits, &c.passes, &c.reads, &c.bytes_read].map(Cell::get);
+        // A plan is made when the first batch of its size comes, and batches grow as the adapter proves quick.
+        let mut before = created();
+        for _ in 0..SIZES {
+            embed(&model, &many, &options);
+            if created() == std::mem::replace(&mut before, created()) {
+                break;
+            }
+        }
         let before = (created(), moved());
         embed(&model, &many, &options);
         assert_eq!(created(), before.0, "{name}: something was created");

@@ -13,9 +13,9 @@ import { setUpBuild, setUpTests } from "./setup.mjs";
 import { Trouble, cacheFolder, isMain, main, root } from "./shell.mjs";
 
 /** The suites of `cargo test` that compute on a device: they run on two Vulkan drivers. */
-const GPU_SUITES = ["ops", "quants", "models", "generate"];
+const GPU_SUITES = ["ops", "quants", "models", "generate", "encoders"];
 /** Those of them that run whole models: they run once more with the kernels that a GPU gets. */
-const MODEL_SUITES = ["models", "generate"];
+const MODEL_SUITES = ["models", "generate", "encoders"];
 /** Tests of how files are read, and of what the host makes of a measurement: no driver says otherwise than another. */
 const HOST_ONLY = ["gguf_files", "models::bad::", "measuring_makes_the_quicker_choice", "rounding_is_tried"];
 /** Adapters that compute on the CPU have the same kernels at every tier, and `smollm2_answers` runs them. */

@@ -1,5 +1,5 @@
-//! Language models: from files to an answer, or to vectors of texts (`embedding/`). Prefill, decode, sampling, and what is
-//! kept between calls.
+//! Language models: from files to an answer, or to vectors of texts (`embedding/`). Prefill, decode, sampling, and what
+//! is kept between calls.
 
 mod answer;
 pub mod embedding;

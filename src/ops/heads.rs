@@ -43,8 +43,8 @@ pub struct Attention<'a> {
     pub packed: Option<Packed<'a>>,
 }
 
-/// Sequences that lie one after the other in the rows of one call. `[64 + 2 t]` of the step's state is the row where the
-/// sequence of row t begins, the next word the row before which it ends; `[0]` is 0.
+/// Sequences that lie one after the other in the rows of one call. `[64 + 2 t]` of the step's state is the row where
+/// the sequence of row t begins, the next word the row before which it ends; `[0]` is 0.
 #[derive(Clone, Copy)]
 pub struct Packed<'a> {
     /// How many later positions of its sequence a position sees; `None`: all.

@@ -32,9 +32,9 @@ pub enum Pool {
 }
 
 impl<'g> Tensor<'g> {
-    /// Makes one row of the rows of each of `n` sequences in each of these ways, whose results lie side by side. `spans`: for each
-    /// sequence four words on the GPU: the first of its rows that count, the row before which they end, the row where the
-    /// sequence begins, and nothing. `state`: `[1]` how many sequences there are.
+    /// Makes one row of the rows of each of `n` sequences in each of these ways, whose results lie side by side.
+    /// `spans`: for each sequence four words on the GPU: the first of its rows that count, the row before which they
+    /// end, the row where the sequence begins, and nothing. `state`: `[1]` how many sequences there are.
     ///   -> [n, D * ways]
     #[track_caller]
     pub fn pool(self, ways: &[Pool], spans: &Region, n: usize, state: &Region) -> Self {

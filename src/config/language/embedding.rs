@@ -1,11 +1,11 @@
-//! Models that make a vector, or a score, of a text's hidden states: by the modules of a sentence-transformers folder, or as
-//! is meant without them.
+//! Models that make a vector, or a score, of a text's hidden states: by the modules of a sentence-transformers folder,
+//! or as is meant without them.
 
 use super::LanguageConfig;
 use super::head::{AnswerTokens, ClassifierConfig, DenseConfig, HeadActivation, Pooling, Scoring};
 use super::keys::{Keys, given};
 use super::limits::{within, wrong};
-use super::modules::{Modules, PromptsFile, ScoreFile, TokenizerFile, TransformerFile, dense, pooling, read};
+use super::modules::{ModuleSettings, Modules, dense, pooling};
 use crate::format::json;
 use crate::format::metadata::Metadata;
 use crate::{Error, Result};
@@ -80,8 +80,10 @@ impl EmbeddingConfig {
         let class = |ending: &str| bare && classes.iter().any(|c| c.ends_with(ending));
         let scoring = match files.score {
             Some((text, name)) => {
-                let said: ScoreFile = json::parse(text, name)?;
-                Some(Scoring::Answer(Some(AnswerTokens { yes: said.true_token_id, no: said.false_token_id })))
+                let said = ModuleSettings::read(Some((text, name)))?;
+                let id = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+                let no = said.count("false_token_id")?.map(id);
+                Some(Scoring::Answer(Some(AnswerTokens { yes: id(said.needed("true_token_id")?), no })))
             }
             None if class("ForSequenceClassification") => {
                 check_labels(&keys, &whole)?;
@@ -90,9 +92,9 @@ impl EmbeddingConfig {
             None if class("ForCausalLM") => Some(Scoring::Answer(None)),
             None => None,
         };
-        let transformer: TransformerFile = read(files.transformer)?;
-        let prompts: PromptsFile = read(files.prompts)?;
-        let tokenizer: TokenizerFile = read(files.tokenizer)?;
+        let transformer = ModuleSettings::read(files.transformer)?;
+        let prompts = ModuleSettings::read(files.prompts)?;
+        let told = ModuleSettings::read(files.tokenizer)?.number("model_max_length")?;
         let (pooling, include_prompt) = match files.pooling {
             Some((text, name)) => pooling(text, name)?,
             None => (vec![if family.encoder { Pooling::Mean } else { Pooling::Last }], true),
@@ -100,23 +102,23 @@ impl EmbeddingConfig {
         let folders = files.modules.map_or(&[][..], |m| &m.dense);
         let dense = folders.iter().zip(files.dense).map(|(folder, (text, name))| dense(folder, text, name));
         let most = model.context_length;
-        let told = tokenizer.model_max_length.filter(|n| n.is_finite() && *n >= 1.0).map_or(usize::MAX, |n| n as usize);
+        let told = told.filter(|n| n.is_finite() && *n >= 1.0).map_or(usize::MAX, |n| n as usize);
         EmbeddingConfig {
             pooling,
             include_prompt,
             dense: dense.collect::<Result<_>>()?,
             normalize: files.modules.is_some_and(|m| m.normalize),
             // What the table of positions does not hold cannot be read, whatever the folder says.
-            max_tokens: match transformer.max_seq_length {
+            max_tokens: match transformer.count("max_seq_length")? {
                 Some(n) if model.learned_positions.is_some() => n.min(most),
                 Some(n) => n,
                 None => told.min(most),
             },
-            prompts: prompts.prompts.unwrap_or_default(),
-            default_prompt: prompts.default_prompt_name,
-            lower_case: transformer.do_lower_case.unwrap_or(false),
+            prompts: prompts.texts("prompts")?,
+            default_prompt: prompts.text("default_prompt_name")?,
+            lower_case: transformer.flag("do_lower_case")?.unwrap_or(false),
             scoring,
-            sigmoid: sigmoid(&keys, &whole, prompts.activation_fn)?,
+            sigmoid: sigmoid(&keys, &whole, prompts.text("activation_fn")?)?,
             model,
         }
         .checked(file)

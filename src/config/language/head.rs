@@ -1,15 +1,14 @@
 //! The layers behind the hidden states, as data: pooling, linear layers, classifiers.
 
 use super::layer::NormConfig;
-use serde::Deserialize;
 
 /// How a score is made of a pair of texts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scoring {
     /// By layers of its own, instead of a vector.
     Classifier(ClassifierConfig),
-    /// By how much more likely one token is behind the pair than another. Without tokens: "yes" and "no", of a folder that
-    /// says nothing of scores.
+    /// By how much more likely one token is behind the pair than another. Without tokens: "yes" and "no", of a folder
+    /// that says nothing of scores.
     Answer(Option<AnswerTokens>),
 }
 
@@ -23,25 +22,19 @@ pub struct AnswerTokens {
 }
 
 /// How the hidden states of a text become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
     /// The first token's.
-    #[serde(rename = "cls")]
     First,
     /// Of each element the largest.
-    #[serde(rename = "max")]
     Max,
     /// Their mean.
-    #[serde(rename = "mean")]
     Mean,
     /// Their sum over the root of their number.
-    #[serde(rename = "mean_sqrt_len_tokens")]
     MeanSqrtLength,
     /// Their mean, in which the first counts once, the second twice and so on.
-    #[serde(rename = "weightedmean")]
     WeightedMean,
     /// The last token's.
-    #[serde(rename = "lasttoken")]
     Last,
 }
 
@@ -89,6 +82,10 @@ pub enum HeadActivation {
 }
 
 impl Pooling {
+    /// Every way, in the order in which several are joined.
+    pub(super) const ALL: [Pooling; 6] =
+        [Pooling::First, Pooling::Max, Pooling::Mean, Pooling::MeanSqrtLength, Pooling::WeightedMean, Pooling::Last];
+
     /// Returns its name, as sentence-transformers says it.
     pub fn name(self) -> &'static str {
         match self {

@@ -100,8 +100,8 @@ pub struct AttentionConfig {
     pub scale: f32,
     /// Scores become `cap * tanh(score / cap)`.
     pub soft_cap: Option<f32>,
-    /// How many of the latest positions a query sees, its own included; `None`: all. With `both_ways` as many of the later
-    /// ones.
+    /// How many of the latest positions a query sees, its own included; `None`: all. With `both_ways` as many of the
+    /// later ones.
     pub window: Option<usize>,
     /// Whether a query sees later positions, too: in models that read whole texts.
     pub both_ways: bool,
@@ -150,8 +150,8 @@ pub enum AttentionGate {
     PerElement,
 }
 
-/// Biases of scores (Raffel et al. 2020): `attn_rel_b`, [buckets, H], which all layers share. Half of the buckets are for
-/// keys behind the query. Of each half the first half are for a distance each, the others for ever more distances.
+/// Biases of scores (Raffel et al. 2020): `attn_rel_b`, [buckets, H], which all layers share. Half of the buckets are
+/// for keys behind the query. Of each half the first half are for a distance each, the others for ever more distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelativeBias {
     /// How many buckets there are; a multiple of 4.

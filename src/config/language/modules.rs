@@ -1,10 +1,12 @@
 //! The small files of a sentence-transformers folder: which modules follow each other, and their settings.
 
 use super::head::{DenseConfig, HeadActivation, Pooling};
+use super::keys::{Object, given};
 use super::limits::wrong;
 use crate::format::json;
 use crate::{Error, Result};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The modules that a folder lists, in their order: each one's own folder, with its slash, or nothing.
@@ -22,31 +24,25 @@ pub struct Modules {
     pub score: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Module {
-    #[serde(default)]
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
 impl Modules {
     /// Reads `modules.json`.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for modules that there are no kernels for, [`Error::Format`] for what is no such file.
     pub fn from_json(text: &[u8], file: &str) -> Result<Modules> {
-        let listed: Vec<Module> = serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+        let listed: Vec<Object<'_>> = serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
             .map_err(|e| Error::format(file, format!("this JSON cannot be used ({e}): download it again")))?;
         let mut modules = Modules::default();
-        for (i, module) in listed.into_iter().enumerate() {
-            let folder = match module.path.trim_matches('/') {
+        for (i, all) in listed.into_iter().enumerate() {
+            let module = ModuleSettings { all, file };
+            let folder = match module.text("path")?.unwrap_or_default().trim_matches('/') {
                 "" => String::new(),
                 path => format!("{path}/"),
             };
-            let kind = module.kind.rsplit('.').next().unwrap_or_default().to_string();
+            let kind = module.text("type")?.unwrap_or_default();
+            let kind = kind.rsplit('.').next().unwrap_or_default();
             let pooled = modules.pooling.is_some();
-            match kind.as_str() {
+            match kind {
                 "Transformer" if i == 0 => modules.model = folder,
                 "LogitScore" if i == 1 => modules.score = Some(folder),
                 "Pooling" if i > 0 && !pooled && modules.score.is_none() => modules.pooling = Some(folder),
@@ -65,100 +61,102 @@ impl Modules {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(Pooling),
-    More(Vec<Pooling>),
+/// The settings of one file, read when they are asked for.
+pub(super) struct ModuleSettings<'a> {
+    all: Object<'a>,
+    file: &'a str,
 }
 
-#[derive(Deserialize)]
-struct PoolingFile {
-    pooling_mode: Option<OneOrMore>,
-    #[serde(default)]
-    pooling_mode_cls_token: bool,
-    #[serde(default)]
-    pooling_mode_max_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_sqrt_len_tokens: bool,
-    #[serde(default)]
-    pooling_mode_weightedmean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_lasttoken: bool,
-    include_prompt: Option<bool>,
-}
+impl<'a> ModuleSettings<'a> {
+    /// Reads a file, which may be missing.
+    pub fn read(file: Option<(&'a [u8], &'a str)>) -> Result<Self> {
+        let (text, file) = file.unwrap_or((b"{}", ""));
+        Ok(ModuleSettings { all: json::parse(text, file)?, file })
+    }
 
-#[derive(Deserialize)]
-struct DenseFile {
-    in_features: usize,
-    out_features: usize,
-    bias: Option<bool>,
-    activation_function: Option<String>,
-    use_residual: Option<bool>,
-}
+    fn get<T: Deserialize<'a>>(&self, name: &str, wanted: &str) -> Result<Option<T>> {
+        let what = || format!("this JSON cannot be used (`{name}` is not {wanted}): the file is damaged or incomplete");
+        let read = |v: &'a RawValue| serde_json::from_str(v.get()).map_err(|_| Error::format(self.file, what()));
+        given(&self.all, name).map(read).transpose()
+    }
 
-/// How texts are read.
-#[derive(Deserialize, Default)]
-pub(super) struct TransformerFile {
-    pub max_seq_length: Option<usize>,
-    pub do_lower_case: Option<bool>,
-}
+    /// Reads a whole number.
+    pub fn count(&self, name: &str) -> Result<Option<usize>> {
+        self.get(name, "a whole number")
+    }
 
-/// The tokens that make a score.
-#[derive(Deserialize)]
-pub(super) struct ScoreFile {
-    pub true_token_id: u32,
-    pub false_token_id: Option<u32>,
-}
+    /// Reads a whole number that must be there.
+    pub fn needed(&self, name: &str) -> Result<usize> {
+        self.count(name)?.ok_or_else(|| wrong(self.file, &format!("`{name}` is missing")))
+    }
 
-/// Prompts, and what scores pass.
-#[derive(Deserialize, Default)]
-pub(super) struct PromptsFile {
-    pub activation_fn: Option<String>,
-    pub prompts: Option<BTreeMap<String, String>>,
-    pub default_prompt_name: Option<String>,
-}
+    /// Reads a number.
+    pub fn number(&self, name: &str) -> Result<Option<f64>> {
+        self.get(name, "a number")
+    }
 
-/// The length of texts, as a tokenizer's settings have it.
-#[derive(Deserialize, Default)]
-pub(super) struct TokenizerFile {
-    pub model_max_length: Option<f64>,
-}
+    /// Reads a truth value.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        self.get(name, "a truth value")
+    }
 
-/// Reads a file that may be missing.
-pub(super) fn read<T: for<'de> Deserialize<'de> + Default>(file: Option<(&[u8], &str)>) -> Result<T> {
-    file.map_or(Ok(T::default()), |(text, name)| json::parse(text, name))
+    /// Reads a string.
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
+        self.get(name, "a string")
+    }
+
+    /// Reads strings by name.
+    pub fn texts(&self, name: &str) -> Result<BTreeMap<String, String>> {
+        Ok(self.get(name, "an object of strings")?.unwrap_or_default())
+    }
 }
 
 /// Reads the settings of pooling: the ways, and whether a prompt is pooled, too.
 pub(super) fn pooling(text: &[u8], file: &str) -> Result<(Vec<Pooling>, bool)> {
-    let said: PoolingFile = json::parse(text, file)?;
-    let flags = [
-        (said.pooling_mode_cls_token, Pooling::First),
-        (said.pooling_mode_max_tokens, Pooling::Max),
-        (said.pooling_mode_mean_tokens, Pooling::Mean),
-        (said.pooling_mode_mean_sqrt_len_tokens, Pooling::MeanSqrtLength),
-        (said.pooling_mode_weightedmean_tokens, Pooling::WeightedMean),
-        (said.pooling_mode_lasttoken, Pooling::Last),
-    ];
-    let ways = match said.pooling_mode {
-        Some(OneOrMore::One(way)) => vec![way],
-        Some(OneOrMore::More(ways)) => ways,
-        None => flags.into_iter().filter(|f| f.0).map(|f| f.1).collect(),
+    let said = ModuleSettings::read(Some((text, file)))?;
+    let named = |name: &String| {
+        let way = Pooling::ALL.into_iter().find(|way| way.name() == name);
+        let known = Pooling::ALL.map(Pooling::name).join(", ");
+        way.ok_or_else(|| Error::unsupported(format!("{file}: pooling `{name}` is not supported; {known} are")))
     };
-    let ways = if ways.is_empty() { vec![Pooling::Mean] } else { ways };
-    if ways.len() > flags.len() {
-        return Err(wrong(file, &format!("{} ways of pooling", ways.len())));
+    let mut ways = match given(&said.all, "pooling_mode").map(|v| v.get().starts_with('[')) {
+        Some(true) => said.get("pooling_mode", "a list of strings")?.unwrap_or_default(),
+        Some(false) => Vec::from_iter(said.text("pooling_mode")?),
+        None => Vec::new(),
     }
-    Ok((ways, said.include_prompt.unwrap_or(true)))
+    .iter()
+    .map(named)
+    .collect::<Result<Vec<_>>>()?;
+    if ways.is_empty() {
+        for (key, way) in OLD_KEYS.into_iter().zip(Pooling::ALL) {
+            if said.flag(key)? == Some(true) {
+                ways.push(way);
+            }
+        }
+    }
+    match ways.len() {
+        0 => ways.push(Pooling::Mean),
+        n if n > OLD_KEYS.len() => return Err(wrong(file, &format!("{n} ways of pooling"))),
+        _ => {}
+    }
+    Ok((ways, said.flag("include_prompt")?.unwrap_or(true)))
 }
+
+/// The keys of older files for each of [`Pooling::ALL`].
+const OLD_KEYS: [&str; 6] = [
+    "pooling_mode_cls_token",
+    "pooling_mode_max_tokens",
+    "pooling_mode_mean_tokens",
+    "pooling_mode_mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens",
+    "pooling_mode_lasttoken",
+];
 
 /// Reads the settings of the linear layer in `folder`.
 pub(super) fn dense(folder: &str, text: &[u8], file: &str) -> Result<DenseConfig> {
-    let said: DenseFile = json::parse(text, file)?;
-    let function = said.activation_function.as_deref().unwrap_or("torch.nn.modules.activation.Tanh");
+    let said = ModuleSettings::read(Some((text, file)))?;
+    let function = said.text("activation_function")?;
+    let function = function.as_deref().unwrap_or("torch.nn.modules.activation.Tanh");
     let activation = match function.rsplit('.').next().unwrap_or_default() {
         "Identity" => HeadActivation::None,
         "Tanh" => HeadActivation::Tanh,
@@ -171,14 +169,14 @@ pub(super) fn dense(folder: &str, text: &[u8], file: &str) -> Result<DenseConfig
             return Err(Error::unsupported(what));
         }
     };
-    if said.use_residual == Some(true) {
+    if said.flag("use_residual")? == Some(true) {
         return Err(Error::unsupported(format!("{file}: `use_residual` is not supported; choose another model")));
     }
     Ok(DenseConfig {
         name: format!("{folder}linear."),
-        inputs: said.in_features,
-        outputs: said.out_features,
-        bias: said.bias.unwrap_or(true),
+        inputs: said.needed("in_features")?,
+        outputs: said.needed("out_features")?,
+        bias: said.flag("bias")?.unwrap_or(true),
         activation,
     })
 }

@@ -1,4 +1,5 @@
-//! Reading batches of texts on the device. A plan is made for so many rows, and kept: the smallest that holds a batch runs.
+//! Reading batches of texts on the device. A plan is made for so many rows, and kept: the smallest that holds a batch
+//! runs.
 
 use super::batches::{TextTokens, by_length, next_batch};
 use crate::config::language::{AttentionConfig, EmbeddingConfig, LanguageConfig, MixerConfig, RelativeBias};
@@ -337,8 +338,8 @@ fn attentions(c: &LanguageConfig) -> impl Iterator<Item = &AttentionConfig> {
     })
 }
 
-/// Finds the bucket of keys that are so far before a query, as T5 has it: each of the first distances has its own, of the
-/// others each is as many times wider.
+/// Finds the bucket of keys that are so far before a query, as T5 has it: each of the first distances has its own, of
+/// the others each is as many times wider.
 fn bucket(relative: RelativeBias, distance: usize) -> u32 {
     let half = relative.buckets / 2;
     let exact = half / 2;
