@@ -47,7 +47,7 @@ impl WasmEmbeddingModel {
                 abort.race(self_test(&gpu, &[Suite::Linear, Suite::Language])).await?;
             }
             let background = options.priority == Some(Priority::Background);
-            let load = LoadOptions { quantize: options.quantize, context_length: None, background };
+            let load = LoadOptions { quantize: options.quantize, context_length: options.context_length, background };
             EmbeddingModel::load(&gpu, &Files(files), &load, &OnProgress(on_progress), &abort).await
         };
         let model = load.await.map_err(failure)?;

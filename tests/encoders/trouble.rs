@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use crate::{embed, folder, load, open};
-use inkstone::language::embedding::EmbedOptions;
+use inkstone::language::embedding::{EmbedOptions, EmbeddingModel};
 use inkstone::language::{LanguageModel, LoadOptions};
 use inkstone::load::{Abort, MemoryFiles, Quantize};
 use pollster::block_on;
@@ -113,6 +113,19 @@ fn models_say_what_they_cannot_do() {
     let loaded = block_on(LanguageModel::load(&gpu, &files, &options, &(), &abort));
     let error = loaded.err().expect("an encoder").to_string();
     assert!(error.contains("EmbeddingModel"), "{error}");
+}
+
+#[test]
+fn texts_are_read_no_further_than_asked() {
+    let gpu = open();
+    let case = Case::read("bert_mean");
+    for (asked, read) in [(10, 10), (1000, 48)] {
+        let options = LoadOptions { context_length: Some(asked), ..LoadOptions::default() };
+        let files = MemoryFiles(case.folder());
+        let model = block_on(EmbeddingModel::load(&gpu, &files, &options, &(), &Abort::default())).unwrap();
+        assert_eq!(model.info().max_tokens, read);
+        assert_eq!(model.tokenize(&case.texts[6]).unwrap().len(), read, "a long text");
+    }
 }
 
 #[test]

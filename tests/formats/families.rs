@@ -168,7 +168,7 @@ fn gemma3_in_all_spellings() {
     assert_eq!(canonical(&c, "language_model.model.layers.0.mlp.up_proj.weight"), "blk.0.ffn_up.weight");
     assert_eq!(canonical(&c, "model.language_model.layers.0.mlp.up_proj.weight"), "blk.0.ffn_up.weight");
     assert_eq!(canonical(&c, "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight"), "");
-    refused(&small("gemma3_text", json!({"use_bidirectional_attention": true})), "Unsupported", "later positions");
+    refused(&small("gemma3_text", json!({"use_bidirectional_attention": true})), "Unsupported", "writes none");
     let local = gguf("gemma3", &[], &[("attention.sliding_window", Entry::U32(16))]).unwrap();
     assert_eq!((local.ropes[1].base, each_window(&local)), (1e4, vec![16, 16, 16, 16, 16, 0, 16, 16]));
 }

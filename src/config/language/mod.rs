@@ -24,7 +24,7 @@ use crate::format::metadata::Metadata;
 use crate::{Error, Result};
 pub use config::LanguageConfig;
 pub use embedding::EmbeddingConfig;
-use families::FAMILIES;
+use families::{ENCODERS, FAMILIES};
 pub use head::{AnswerTokens, ClassifierConfig, DenseConfig, HeadActivation, Pooling, Scoring};
 use keys::{Keys, ModelFamily, Object, given};
 pub use layer::*;
@@ -68,7 +68,7 @@ fn family(whole: &Object<'_>, file: &str, purpose: Purpose) -> Result<&'static M
     let said = |f: &&&ModelFamily| {
         f.model_types.contains(&name.as_str()) || (types.is_empty() && f.classes.contains(&name.as_str()))
     };
-    let family = FAMILIES.iter().find(said).ok_or_else(|| unknown(name, file))?;
+    let family = families::all().find(said).ok_or_else(|| unknown(name, file, purpose))?;
     if purpose == Purpose::Embedding {
         return Ok(family);
     }
@@ -93,13 +93,16 @@ fn reads_only(file: &str) -> Error {
 }
 
 /// Returns the error for an architecture that there is no family for.
-fn unknown(name: &str, file: &str) -> Error {
-    let known = LanguageConfig::SUPPORTED.join(", ");
+fn unknown(name: &str, file: &str, purpose: Purpose) -> Error {
+    let known = match purpose {
+        Purpose::Writing => LanguageConfig::SUPPORTED.join(", "),
+        Purpose::Embedding => format!("{}, or a model that writes", ENCODERS.map(|f| f.name).join(", ")),
+    };
     Error::unsupported(format!("{file}: architecture `{name}` is not supported; choose one of {known}"))
 }
 
 impl LanguageConfig {
-    /// The families that this version runs.
+    /// The families that write.
     pub const SUPPORTED: [&str; FAMILIES.len()] = {
         let mut names = [""; FAMILIES.len()];
         let mut i = 0;
@@ -141,8 +144,8 @@ impl LanguageConfig {
             let what = "metadata `general.architecture` is missing: choose a complete model file";
             return Err(Error::format(file, what));
         };
-        let family = FAMILIES.iter().find(|f| f.gguf.contains(&architecture));
-        let family = family.ok_or_else(|| unknown(architecture, file))?;
+        let family = families::all().find(|f| f.gguf.contains(&architecture));
+        let family = family.ok_or_else(|| unknown(architecture, file, purpose))?;
         let keys = Keys::gguf(metadata, tensors, architecture, family);
         keys.refuse_strangers()?;
         let config = (family.read)(&keys)?.checked(file)?.fit_for(purpose, file)?;
@@ -165,7 +168,7 @@ impl LanguageConfig {
     /// Returns the name under which the models ask for the tensor that the file calls `name`, and how it lies there;
     /// `None` if they ask for no such tensor.
     pub fn canonical(&self, name: &str) -> Option<(String, TensorLayout)> {
-        let family = FAMILIES.iter().find(|f| f.name == self.architecture)?;
+        let family = families::all().find(|f| f.name == self.architecture)?;
         names::canonical(family, name)
     }
 

@@ -117,9 +117,10 @@ impl EmbeddingModel {
         progress: &dyn Progress,
         abort: &Abort,
     ) -> Result<Self> {
-        let EmbeddingSource { tensors, config, tokenizer } = EmbeddingSource::open(source).await?;
+        let EmbeddingSource { tensors, mut config, tokenizer } = EmbeddingSource::open(source).await?;
         abort.check()?;
         refuse(&config)?;
+        config.max_tokens = config.max_tokens.min(options.context_length.unwrap_or(usize::MAX)).max(1);
         let bytes = tensors.bytes();
         let quantize = options.quantize.unwrap_or(Quantize::auto(bytes));
         let weights = Weights::new(gpu, &tensors, quantize);

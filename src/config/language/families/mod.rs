@@ -39,8 +39,8 @@ mod t5;
 
 use super::keys::ModelFamily;
 
-/// Every family, in the order in which errors name them.
-pub(super) static FAMILIES: [&ModelFamily; 38] = [
+/// Every family that writes, in the order in which errors name them.
+pub(super) static FAMILIES: [&ModelFamily; 30] = [
     &llama::LLAMA,
     &mistral::MISTRAL,
     &qwen2::QWEN2,
@@ -71,6 +71,10 @@ pub(super) static FAMILIES: [&ModelFamily; 38] = [
     &gpt_neox::GPT_NEOX,
     &phi::PHI,
     &nemotron::NEMOTRON,
+];
+
+/// Every family that reads whole texts and writes none.
+pub(super) static ENCODERS: [&ModelFamily; 8] = [
     &bert::BERT,
     &bert::ROBERTA,
     &bert::MPNET,
@@ -81,6 +85,11 @@ pub(super) static FAMILIES: [&ModelFamily; 38] = [
     &t5::T5,
 ];
 
+/// Lists the families of both kinds.
+pub(super) fn all() -> impl Iterator<Item = &'static &'static ModelFamily> {
+    FAMILIES.iter().chain(&ENCODERS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,10 +98,12 @@ mod tests {
 
     #[test]
     fn defaults_are_objects_and_names_are_new() {
-        for (i, family) in FAMILIES.iter().enumerate() {
+        let all: Vec<_> = all().collect();
+        for (i, family) in all.iter().enumerate() {
+            assert_eq!(family.encoder, i >= FAMILIES.len(), "{}", family.name);
             let defaults = serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(family.defaults);
             assert!(defaults.is_ok_and(|d| !d.is_empty()), "{}", family.name);
-            assert!(FAMILIES[..i].iter().all(|f| f.name != family.name), "{}", family.name);
+            assert!(all[..i].iter().all(|f| f.name != family.name), "{}", family.name);
             assert!(!family.classes.is_empty() && !family.model_types.is_empty(), "{}", family.name);
         }
     }
