@@ -21,8 +21,8 @@ use std::rc::Rc;
 pub struct LoadOptions {
     /// How matrices stored as floats are kept; `None`: whichever way fits.
     pub quantize: Option<Quantize>,
-    /// Positions of the cache; `None`: the model's own, bounded by memory. Of a model that makes vectors: the tokens that
-    /// are read of a text at most.
+    /// Positions of the cache; `None`: the model's own, bounded by memory. Of a model that makes vectors: the tokens
+    /// that are read of a text at most.
     pub context_length: Option<usize>,
     /// Nobody is looking: submits may hold the GPU longer.
     pub background: bool,
