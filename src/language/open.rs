@@ -66,11 +66,7 @@ impl LanguageFiles {
         let (tokenizer_config, generation) =
             (small(source, "tokenizer_config.json").await?, small(source, "generation_config.json").await?);
         let mut tokenizer = Tokenizer::from_json(&text, tokenizer_config.as_deref(), generation.as_deref())?;
-        if let Some(template) = small(source, "chat_template.jinja").await? {
-            let template = String::from_utf8(template)
-                .map_err(|_| Error::format("chat_template.jinja", "it is not UTF-8 text; download it again"))?;
-            tokenizer.set_template(&template);
-        }
+        read_template(source, "", &mut tokenizer).await?;
         let tensors = folder_tensors(source, names, "", &config).await?;
         Ok(LanguageFiles { tensors, config, tokenizer }.tied())
     }
@@ -83,6 +79,16 @@ impl LanguageFiles {
         }
         self
     }
+}
+
+/// Reads the template that lies in `folder` by itself, if one does.
+pub(super) async fn read_template(source: &dyn ByteSource, folder: &str, tokenizer: &mut Tokenizer) -> Result<()> {
+    let name = format!("{folder}chat_template.jinja");
+    let Some(template) = small(source, &name).await? else { return Ok(()) };
+    let template =
+        String::from_utf8(template).map_err(|_| Error::format(&name, "it is not UTF-8 text; download it again"))?;
+    tokenizer.set_template(&template);
+    Ok(())
 }
 
 /// Reads the tensors of numbers about rotation that a GGUF file has.

@@ -145,6 +145,12 @@ impl Backbone {
     }
 }
 
+/// Binds the matrix that makes logits: the embedding table, or one of its own.   [V, D]
+pub(super) fn output(w: &Weights<'_>, c: &LanguageConfig) -> Result<Weight> {
+    let own = c.tied != Some(true) && w.has("output.weight") || c.tied == Some(false);
+    w.sparing().matrix(if own { "output.weight" } else { "token_embd.weight" }, [c.vocab, c.dim])
+}
+
 /// Binds the biases of scores, which some files keep with the first layer's weights.
 fn relative_bias(w: &Weights<'_>, c: &LanguageConfig) -> Result<Option<Weight>> {
     let relative = c.layers.iter().find_map(|layer| match &layer.mixer {

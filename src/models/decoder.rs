@@ -2,7 +2,7 @@
 //!
 //! Letters: T tokens in this call, S in the cache, D `dim`, V `vocab`.
 
-use super::backbone::{Backbone, Start, Step};
+use super::backbone::{Backbone, Start, Step, output};
 use crate::Result;
 use crate::config::language::LanguageConfig;
 use crate::gpu::{Gpu, Graph, Region, Tensor, Weight};
@@ -24,11 +24,9 @@ impl Decoder {
     /// [`Error::Missing`](crate::Error::Missing) and [`Error::Shape`](crate::Error::Shape) if they do not fit the
     /// configuration, [`Error::Unsupported`](crate::Error::Unsupported) for heads that no kernel can take.
     pub fn bind(w: &Weights<'_>, c: &LanguageConfig, gpu: &Rc<Gpu>) -> Result<Self> {
-        let output =
-            if w.has("output.weight") || c.tied == Some(false) { "output.weight" } else { "token_embd.weight" };
         Ok(Decoder {
             backbone: Backbone::bind(w, c, gpu)?,
-            output: w.sparing().matrix(output, [c.vocab, c.dim])?,
+            output: output(w, c)?,
             output_bias: w.biases(c.output_bias, [("output.bias".to_string(), c.vocab)])?,
         })
     }

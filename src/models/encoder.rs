@@ -2,7 +2,7 @@
 //!
 //! Letters: T rows in this call, N texts in them, D `dim`, E elements of a vector.
 
-use super::backbone::{Backbone, Start, Step};
+use super::backbone::{Backbone, Start, Step, output};
 use super::norms::norm;
 use crate::Result;
 use crate::config::language::{ClassifierConfig, DenseConfig, EmbeddingConfig, HeadActivation, Pooling, Scoring};
@@ -57,14 +57,12 @@ impl Encoder {
         let dim = c.model.dim;
         let pooling = c.classifier().map_or(c.pooling.clone(), |c| vec![c.pooling]);
         let answers = matches!(c.scoring, Some(Scoring::Answer(_)));
-        let output =
-            if w.has("output.weight") || c.model.tied == Some(false) { "output.weight" } else { "token_embd.weight" };
         Ok(Encoder {
             backbone: Backbone::bind(w, &c.model, gpu)?,
             dense: c.dense.iter().map(|d| HeadLayer::dense(&exact, d)).collect::<Result<_>>()?,
             classifier: c.classifier().map(|c| Classifier::bind(&exact, dim, c)).transpose()?,
             pooling: pooling.into_iter().map(pool).collect(),
-            output: answers.then(|| w.sparing().matrix(output, [c.model.vocab, dim])).transpose()?,
+            output: answers.then(|| output(w, &c.model)).transpose()?,
         })
     }
 

@@ -121,6 +121,15 @@ impl Keys<'_> {
         ))
     }
 
+    /// Returns the rows of a table of kinds of tokens, if there is one.
+    pub fn token_types(&self) -> Result<Option<usize>> {
+        let rows = match self.is_gguf() {
+            true => self.shape("token_types.weight").and_then(|shape| shape.first().copied()),
+            false => self.count("type_vocab_size")?,
+        };
+        Ok(rows.filter(|n| *n > 0))
+    }
+
     /// Returns the width of a GGUF file's first feed-forward network, whatever its settings say.
     pub fn ffn_width(&self) -> Option<usize> {
         self.shape("blk.0.ffn_down.weight").and_then(|shape| shape.get(1).copied())

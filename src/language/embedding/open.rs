@@ -4,7 +4,7 @@ use crate::config::language::embedding::EmbeddingFiles;
 use crate::config::language::{EmbeddingConfig, Modules};
 use crate::format::gguf::Gguf;
 use crate::format::safetensors::SafeTensors;
-use crate::language::open::{adopt, folder_tensors, read_rope_tensors};
+use crate::language::open::{adopt, folder_tensors, read_rope_tensors, read_template};
 use crate::load::{ByteSource, RowOrder, Stored, Tensors, header, is_gguf, small};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
@@ -90,12 +90,7 @@ impl EmbeddingSource {
         let settings = small(source, &settings_name).await?;
         let mut tokenizer = Tokenizer::from_json(&text, settings.as_deref(), None)?;
         // Some models are asked about a pair of texts by way of it.
-        let template_name = format!("{beside}chat_template.jinja");
-        if let Some(template) = small(source, &template_name).await? {
-            let template = String::from_utf8(template)
-                .map_err(|_| Error::format(&template_name, "it is not UTF-8 text; download it again"))?;
-            tokenizer.set_template(&template);
-        }
+        read_template(source, beside, &mut tokenizer).await?;
         let mut transformer = None;
         for name in TRANSFORMER.map(inside) {
             if let Some(text) = small(source, &name).await? {

@@ -33,7 +33,6 @@ const ALIGN: usize = 64;
 /// A plan for batches of so many rows, and where its input and output are.
 struct Pass {
     rows: usize,
-    texts: usize,
     plan: Plan,
     output: Kept,
     inputs: Rc<Buffer>,
@@ -80,7 +79,8 @@ pub(super) struct Reader {
     model: Encoder,
     config: LanguageConfig,
     width: usize,
-    relative: Option<RelativeBias>,
+    /// Which bucket of biases each distance is in: of keys before a query, then of keys behind it.
+    buckets: Vec<u32>,
     passes: Vec<Pass>,
     pace: Pace,
     /// Batches on their way, of an earlier call perhaps that was aborted.
@@ -101,7 +101,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Gpu`], [`Error::TooLarge`].
     pub async fn new(gpu: &Rc<Gpu>, model: Encoder, c: &EmbeddingConfig, background: bool) -> Result<Self> {
-        let relative = attentions(&c.model).find_map(|a| a.relative_bias);
+        let buckets = attentions(&c.model).find_map(|a| a.relative_bias).map_or(Vec::new(), buckets);
         // An adapter that computes on the CPU gains nothing from more.
         let largest = if gpu.adapter().family == Family::Software { 256 } else { LARGEST as u64 };
         let mut pace = Pace::new(SMALLEST as u64 * GROWTH as u64, SUBMIT_MS)
@@ -113,7 +113,7 @@ impl Reader {
         let width = if c.classifier().is_some() { 1 } else { c.dimensions() };
         let (gpu, config) = (gpu.clone(), c.model.clone());
         let mut reader =
-            Reader { gpu, model, config, width, relative, passes: Vec::new(), pace, under_way: VecDeque::new() };
+            Reader { gpu, model, config, width, buckets, passes: Vec::new(), pace, under_way: VecDeque::new() };
         reader.pass(1).await?;
         Ok(reader)
     }
@@ -156,7 +156,7 @@ impl Reader {
     async fn make(&self, rows: usize) -> Result<Pass> {
         let gpu = &self.gpu;
         let texts = rows / ROWS_PER_TEXT;
-        let buckets = self.relative.map_or(0, |r| 2 * (r.reach + 1));
+        let buckets = self.buckets.len();
         let layout = Layout::new(rows, texts, buckets);
         let most = gpu.adapter().max_binding;
         let wide = attentions(&self.config).map(|a| a.heads * a.key_dim + a.kv_heads * (a.key_dim + a.value_dim));
@@ -185,7 +185,7 @@ impl Reader {
         let readback = || Readback::new(gpu, texts as u64 * row_bytes(self.width));
         let readbacks = [readback(), readback()];
         let bytes = plan.bytes() + inputs.size() + kv.k.size + kv.v.size + 2 * texts as u64 * row_bytes(self.width);
-        Ok(Pass { rows, texts, plan, output, inputs, layout, readbacks, turn: Cell::new(0), bytes })
+        Ok(Pass { rows, plan, output, inputs, layout, readbacks, turn: Cell::new(0), bytes })
     }
 
     /// Makes room for the keys and values of one layer: the next one writes over them.
@@ -275,17 +275,11 @@ impl Reader {
     /// Submits the next batch of the texts in `left`, of which the longest has so many tokens.
     async fn submit(&mut self, texts: &[TextTokens], left: &mut Vec<usize>, longest: usize) -> Result<()> {
         let target = (self.pace.amount() as usize).max(longest);
-        // Less than what fits may be left.
-        let rows = left.iter().rev().map(|&i| texts[i].ids.len()).scan(0, |sum, n| {
-            *sum += n;
-            Some(*sum)
-        });
-        let wanted = rows.take_while(|&sum| sum <= target).last().unwrap_or(longest);
-        let i = self.pass(wanted).await?;
+        let batch = next_batch(left, |i| texts[i].ids.len(), target, target / ROWS_PER_TEXT);
+        let rows: usize = batch.iter().map(|&i| texts[i].ids.len()).sum();
+        let i = self.pass(rows.max(batch.len() * ROWS_PER_TEXT)).await?;
         let pass = &self.passes[i];
-        let batch = next_batch(left, |i| texts[i].ids.len(), target.min(pass.rows), pass.texts);
         let words = self.words(pass, texts, &batch);
-        let rows = words[pass.layout.state + 1] as usize;
         pass.inputs.write(0, bytemuck::cast_slice(&words));
         let mut commands = Batch::new(&self.gpu);
         commands.run(&pass.plan);
@@ -319,13 +313,7 @@ impl Reader {
         }
         words[at.state + 1] = row as u32;
         words[at.texts + 1] = batch.len() as u32;
-        if let Some(relative) = self.relative {
-            for distance in 0..=relative.reach {
-                let place = at.state + at.buckets + distance;
-                words[place] = bucket(relative, distance);
-                words[place + relative.reach + 1] = bucket(relative, distance) + relative.buckets as u32 / 2;
-            }
-        }
+        words[at.state + at.buckets..][..self.buckets.len()].copy_from_slice(&self.buckets);
         words
     }
 }
@@ -336,6 +324,13 @@ fn attentions(c: &LanguageConfig) -> impl Iterator<Item = &AttentionConfig> {
         MixerConfig::Attention(a) => Some(a),
         MixerConfig::ShortConv(_) => None,
     })
+}
+
+/// Lists the bucket of each distance up to the reach, of keys before a query, then of keys behind it.
+fn buckets(relative: RelativeBias) -> Vec<u32> {
+    let half = relative.buckets as u32 / 2;
+    let before = (0..=relative.reach).map(|distance| bucket(relative, distance));
+    before.clone().chain(before.map(|bucket| bucket + half)).collect()
 }
 
 /// Finds the bucket of keys that are so far before a query, as T5 has it: each of the first distances has its own, of

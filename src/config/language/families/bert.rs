@@ -129,13 +129,7 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
             k.unsupported(&format!("position embeddings of type `{kind}` are not supported; absolute ones are"))
         );
     }
-    let types = if k.is_gguf() {
-        k.shape("token_types.weight").and_then(|shape| shape.first().copied())
-    } else {
-        k.count("type_vocab_size")?
-    };
-    let model = encoder(k, |attention| attention)?;
-    Ok(LanguageConfig { token_types: types.filter(|n| *n > 0), ..model })
+    Ok(LanguageConfig { token_types: k.token_types()?, ..encoder(k, |attention| attention)? })
 }
 
 fn read_roberta(k: &Keys) -> Result<LanguageConfig> {

@@ -49,6 +49,5 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
     let ffn = FfnConfig { down_bias: true, ..FfnConfig::gated(dim, FfnActivation::Gelu, false) };
     let layer = sum_norm(norm, MixerConfig::Attention(attention), ffn);
     let model = k.model(vec![layer; k.n_layers()?], vec![rope], None)?;
-    let types = k.count("type_vocab_size")?.filter(|n| *n > 0);
-    Ok(LanguageConfig { embedding_norm: Some(norm), token_types: types, ..model })
+    Ok(LanguageConfig { embedding_norm: Some(norm), token_types: k.token_types()?, ..model })
 }

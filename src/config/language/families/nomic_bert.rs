@@ -66,11 +66,6 @@ fn read(k: &Keys) -> Result<LanguageConfig> {
     let bias = k.bias("ffn_up", k.flag("mlp_fc1_bias")?);
     let ffn = FfnConfig::gated(k.needed("intermediate_size")?, activation, bias);
     let layer = sum_norm(norm, MixerConfig::Attention(attention), ffn);
-    let types = if k.is_gguf() {
-        k.shape("token_types.weight").and_then(|shape| shape.first().copied())
-    } else {
-        k.count("type_vocab_size")?
-    };
     let model = k.model(vec![layer; k.n_layers()?], vec![rope], None)?;
-    Ok(LanguageConfig { embedding_norm: Some(norm), token_types: types.filter(|n| *n > 0), ..model })
+    Ok(LanguageConfig { embedding_norm: Some(norm), token_types: k.token_types()?, ..model })
 }
